@@ -3,7 +3,7 @@
  * Hash, HMAC (RFC 2104) and PBKDF2 (RFC 8018) over SHA-1 and SHA-256, by OpenSSL.
  *
  * A struct digest is one algorithm made ready: fetched once, its scratch space kept, so a call
- * neither looks anything up nor allocates. Owner: one thread, because of the scratch space; each
+ * looks nothing up and shares no lock. Owner: one thread, because of the scratch space; each
  * worker and each password thread makes its own set at start. Nothing is shared between sets.
  * Outputs are digest_size(kind) octets; the caller's buffer must hold them (DIGEST_SIZE_MAX
  * always does). Only secrets' owners decide when to bytes_wipe them.
@@ -35,7 +35,7 @@ void digest_hash(struct digest *digest, struct bytes input, uint8_t *output);
 /* Any key size. */
 void digest_hmac(struct digest *digest, struct bytes key, struct bytes input, uint8_t *output);
 /* Hi() of RFC 5802: PBKDF2 for one block, so the output is digest_size(kind) octets.
- * SLOW: two hashes a round, 1 to 10 ms for 4096 rounds and more for more. NEVER on a worker
+ * SLOW: two hashes a round, 1 to 10 ms for 4096 rounds, and more for more. NEVER on a worker
  * (DESIGN law 7): only threads that do nothing else. rounds >= 1. */
 void digest_pbkdf2(struct digest *digest, struct bytes password, struct bytes salt, uint32_t rounds,
                    uint8_t *output);
