@@ -2,7 +2,8 @@
  *
  * Bounded rings of pointers between threads (Concurrency Kit). The concurrency is in the name:
  * spsc = one giver and one taker thread; mpsc = any number of givers, one taker. A full ring
- * refuses and the giver keeps its item. Never blocks. Capacity is a power of two, one slot less
+ * refuses and the giver keeps its item. A ring is given to in one of the two forms all its life,
+ * and taken from in the same. Never blocks. Capacity is a power of two, one slot less
  * is usable. */
 #ifndef STENTOR_RING_H
 #define STENTOR_RING_H
