@@ -1,0 +1,157 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * TCP/IP of one worker: Ethernet, VLAN parse, ARP, IPv4, ICMP echo, TCP (RFC 9293, 5681/6582, 6298,
+ * 7323, SYN cookies always). No clock, randomness or thread of its own: time and random come in,
+ * packets go through the worker's NIC queue, and what happened rises as events.
+ *
+ * A turn:   nic_receive -> net_input -> events -> (upper floors, tcp_send, tcp_close) -> net_release
+ *           net_timers -> events -> ...        and last net_flush
+ * A connection is named by its row index (struct net_event.conn, stable from NET_ACCEPTED or
+ * NET_CONNECTED to NET_CLOSED, shared by the parallel rows of upper floors) or, between turns and
+ * threads, by net_handle(). All calls: the owning worker only. Instants in ns, sizes in octets.
+ *
+ * Every connection gets exactly one NET_CLOSED, after which its row may be reused. Octets handed
+ * up are consumed: the receive window stays open, and who cannot take more closes.
+ *
+ * Sending is by reference (DESIGN law 5): tcp_send() queues a reference to an immutable blob; the
+ * octets are copied into a packet at transmission and again at retransmission, and the reference
+ * is dropped when acknowledged (blob_count_acked for shared blobs) or when the connection ends
+ * (blob_count_lost). */
+#ifndef STENTOR_NET_H
+#define STENTOR_NET_H
+
+#include "stentor/arena.h"
+#include "stentor/blob.h"
+#include "stentor/metrics.h"
+#include "stentor/nic.h"
+#include "stentor/pool.h"
+#include "stentor/random.h"
+#include "stentor/siphash.h"
+#include "stentor/trace.h"
+
+struct net; /* one a worker */
+
+struct net_address {
+    uint8_t octets[16]; /* IPv4 as mapped address ::ffff:a.b.c.d */
+};
+
+struct net_options {
+    struct nic_queue *nic;
+    struct arena *arena; /* rows, tables, wheel: sized by net_arena_bytes() */
+    struct heap *heap;   /* out-of-order octets */
+    struct blob_table *blobs;
+    struct metrics *metrics;
+    struct trace *trace;
+    struct random *random;
+    struct siphash_key key; /* flow hash, cookies, sequence numbers; new at each boot */
+    struct net_address address;
+    struct net_address gateway; /* all zero = none */
+    uint32_t prefix_bits;
+    uint32_t connections_max; /* rows */
+    uint32_t hot_max;
+    uint32_t send_references_max;
+    uint32_t connections_per_address;
+    uint32_t accepts_per_second;
+    uint32_t receive_window;
+    uint64_t reorder_bytes_max;
+    uint64_t send_bytes_max; /* queued and unacknowledged, a connection */
+    uint64_t keepalive_idle_ns;
+    uint64_t keepalive_interval_ns;
+    uint32_t keepalive_probes;
+    uint64_t user_timeout_ns;
+    uint64_t time_wait_ns;
+    uint32_t time_wait_max;
+    uint8_t worker;
+};
+
+enum net_event_kind {
+    NET_ACCEPTED,  /* a peer completed the handshake with a valid cookie */
+    NET_CONNECTED, /* tcp_connect() succeeded */
+    NET_DATA,      /* octets arrived in order; the view is good until net_release() */
+    NET_END,       /* the peer sent FIN: no more octets will come */
+    NET_SENT,      /* the send queue drained below half its limit after tcp_send() refused */
+    NET_CLOSED     /* gone; `why` tells; the row is free after this event */
+};
+
+enum net_close_why {
+    NET_CLOSE_DONE,      /* both sides closed in order */
+    NET_CLOSE_RESET,     /* the peer reset it */
+    NET_CLOSE_TIMEOUT,   /* unacknowledged for the user timeout, or dead by keepalive */
+    NET_CLOSE_ABORTED,   /* tcp_abort() */
+    NET_CLOSE_REFUSED    /* tcp_connect() got no or a negative answer */
+};
+
+struct net_event {
+    enum net_event_kind kind;
+    uint32_t conn;
+    struct bytes octets;      /* NET_DATA */
+    enum net_close_why why;   /* NET_CLOSED */
+};
+
+struct net_events {
+    uint32_t count;
+    struct net_event items[512];
+};
+/* net_input stops taking packets when fewer than this many places are left. */
+#define NET_EVENTS_RESERVE 32u
+
+size_t net_arena_bytes(const struct net_options *options);
+MUST_USE enum error net_create(struct net **net, const struct net_options *options,
+                               uint64_t now_ns);
+void net_destroy(struct net **net);
+MUST_USE enum error net_listen(struct net *net, uint16_t port);
+/* Stops accepting; established connections go on. For draining. */
+void net_unlisten(struct net *net, uint16_t port);
+
+/* Takes the packets (they stay alive until net_release) and appends events. Returns how many
+ * packets it took; fewer than count only when `events` ran short: call again after draining it. */
+uint32_t net_input(struct net *net, struct packet *packets, uint32_t count, uint64_t now_ns,
+                   struct net_events *events);
+/* Views of this turn's events end here. Frees packets, sends the acknowledgements still owed. */
+void net_release(struct net *net, uint64_t now_ns);
+/* Bounded: due timers, one slice of the deadline sweep, ARP retries. May append events. */
+void net_timers(struct net *net, uint64_t now_ns, struct net_events *events);
+/* Transmits what windows allow of every connection marked by tcp_send/tcp_close, then nic_flush. */
+void net_flush(struct net *net, uint64_t now_ns);
+/* A lower bound of when net_timers() has work; UINT64_MAX = never. */
+uint64_t net_next_ns(const struct net *net, uint64_t now_ns);
+
+/* Queues octets [offset, offset+size) of the blob; takes over one reference of it on success only.
+ * ERROR_POOL_EMPTY: no hot extension or reference row; ERROR_LIMIT: over send_bytes_max (a
+ * NET_SENT will follow); ERROR_STALE: not open for sending. */
+MUST_USE enum error tcp_send(struct net *net, uint32_t conn, uint32_t blob, uint32_t offset,
+                             uint32_t size);
+/* Sends FIN after what is queued; the connection lives on until both sides are done. Idempotent. */
+void tcp_close(struct net *net, uint32_t conn);
+/* RST now. NET_CLOSED(ABORTED) comes with the next net_timers() or net_input(). */
+void tcp_abort(struct net *net, uint32_t conn);
+/* Opens actively from an ephemeral port; POOL_NONE when refused. */
+uint32_t tcp_connect(struct net *net, struct net_address address, uint16_t port, uint64_t now_ns);
+
+struct handle net_handle(const struct net *net, uint32_t conn);
+/* The row index, or POOL_NONE when stale. */
+uint32_t net_find(const struct net *net, struct handle handle);
+/* Rows ever used: loops over parallel rows end here. */
+uint32_t net_row_end(const struct net *net);
+bool net_is_live(const struct net *net, uint32_t conn);
+void net_prefetch(const struct net *net, uint32_t conn);
+void tcp_remote(const struct net *net, uint32_t conn, struct net_address *address, uint16_t *port);
+uint16_t tcp_local_port(const struct net *net, uint32_t conn);
+uint64_t tcp_queued_bytes(const struct net *net, uint32_t conn);
+/* "ESTABLISHED" and so on, for people. */
+const char *tcp_state_name(const struct net *net, uint32_t conn);
+
+struct net_usage {
+    uint32_t connections; /* rows in use */
+    uint32_t hot;
+    uint32_t send_references;
+    uint32_t time_wait;
+    uint64_t reorder_bytes;
+};
+struct net_usage net_usage(const struct net *net);
+
+/* Text forms of an IPv4 address. */
+MUST_USE bool net_address_parse(struct bytes text, struct net_address *address);
+void net_address_write(const struct net_address *address, struct writer *into);
+
+#endif

@@ -1,0 +1,150 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The network card, seen from above: bursts of packet views in, packets out, sleep in between.
+ * Two makers of the same interface: nic_dpdk (physical ports by PCI address, net_tap,
+ * net_af_packet, net_af_xdp, net_memif) and nic_sim (a seeded, faulty wire, no EAL).
+ *
+ * A packet buffer lives for one turn (DESIGN law 4): received packets are released by the taker in
+ * the turn that got them; packets to send are taken empty, filled, and given away to
+ * nic_transmit(). Nothing may wait in one. An empty buffer pool, a full transmit ring and an
+ * oversize frame are counted and dropped; TCP repairs it.
+ *
+ * Threads: a port is opened and closed by the main thread; queue k belongs to worker k alone.
+ * Whatever the port lacks is done here in software: checksums (PACKET_FILL_*, PACKET_*_GOOD),
+ * linear transmit, and steering: a queue hands up only its own flows. Which flows are a queue's
+ * own is decided by the port's RSS where that was verified at start, else by a keyed hash of the
+ * TCP 4-tuple, and a packet that arrives on the wrong queue travels to the right one by ring. ARP
+ * is seen by every queue (copied), all else that is not TCP by queue 0. */
+#ifndef STENTOR_NIC_H
+#define STENTOR_NIC_H
+
+#include "stentor/bytes.h"
+#include "stentor/config.h"
+#include "stentor/error.h"
+#include "stentor/heap.h"
+#include "stentor/metrics.h"
+#include "stentor/random.h"
+
+#define NIC_BURST_MAX 32u
+#define NIC_QUEUES_MAX 64u
+
+/* Received: what the port verified. Neither GOOD nor BAD = nobody looked; net verifies. */
+#define PACKET_IP_GOOD 0x01u
+#define PACKET_L4_GOOD 0x02u
+#define PACKET_CHECKSUM_BAD 0x04u
+/* To send: fill the IPv4 header's / the TCP checksum in. The frame must be Ethernet (untagged or
+ * one VLAN tag, ip_offset says), IPv4, TCP; both fields zero. */
+#define PACKET_FILL_IP 0x10u
+#define PACKET_FILL_TCP 0x20u
+
+struct packet {
+    uint8_t *data;      /* first octet of the Ethernet frame */
+    uint32_t rss_hash;  /* as the port gave it, or 0 */
+    uint16_t size;      /* octets in the frame */
+    uint16_t room;      /* octets that may be written from data on (>= size) */
+    uint16_t flags;     /* PACKET_* */
+    uint16_t ip_offset; /* to send: offset of the IP header */
+    void *buffer;       /* the maker's own */
+};
+
+struct nic_queue;
+
+/* What a maker implements; called through the inline functions below. */
+struct nic_ops {
+    uint32_t (*receive)(struct nic_queue *queue, struct packet *packets, uint32_t max);
+    bool (*take)(struct nic_queue *queue, struct packet *packet);
+    void (*release)(struct nic_queue *queue, struct packet *packets, uint32_t count);
+    void (*transmit)(struct nic_queue *queue, struct packet *packets, uint32_t count);
+    void (*flush)(struct nic_queue *queue);
+    void (*wait)(struct nic_queue *queue, uint64_t timeout_ns, int wake_descriptor);
+};
+
+/* The common start of every maker's queue. */
+struct nic_queue {
+    const struct nic_ops *ops;
+    struct metrics *metrics; /* the worker's block */
+    uint8_t mac[6];
+    uint16_t mtu; /* largest IP packet */
+    uint16_t index;
+};
+
+/* Up to max packets that arrived, each to be released (or reused by nic_transmit) this turn. */
+static inline uint32_t nic_receive(struct nic_queue *queue, struct packet *packets, uint32_t max)
+{
+    return queue->ops->receive(queue, packets, max);
+}
+/* An empty packet to build in (size 0, room >= mtu + 18); false when the pool is empty. */
+static inline MUST_USE bool nic_take(struct nic_queue *queue, struct packet *packet)
+{
+    return queue->ops->take(queue, packet);
+}
+static inline void nic_release(struct nic_queue *queue, struct packet *packets, uint32_t count)
+{
+    queue->ops->release(queue, packets, count);
+}
+/* Gives the packets away; they leave at nic_flush() at the latest. A received packet that was
+ * rewritten in place may be sent too. */
+static inline void nic_transmit(struct nic_queue *queue, struct packet *packets, uint32_t count)
+{
+    queue->ops->transmit(queue, packets, count);
+}
+static inline void nic_flush(struct nic_queue *queue)
+{
+    queue->ops->flush(queue);
+}
+/* Sleeps until a packet may have arrived, wake_descriptor (an eventfd, -1 = none) is readable, or
+ * the time is over; may return early. */
+static inline void nic_wait(struct nic_queue *queue, uint64_t timeout_ns, int wake_descriptor)
+{
+    queue->ops->wait(queue, timeout_ns, wake_descriptor);
+}
+
+/* ---- nic_dpdk: a real port ---- */
+
+struct nic_port;
+
+/* Starts the EAL (once a process) and the port config.nic_device names, with queue_count queue
+ * pairs. On a fault writes a sentence a person can act on. */
+MUST_USE enum error nic_open(struct nic_port **port, const struct config *config,
+                             uint32_t queue_count, struct writer *message);
+void nic_close(struct nic_port **port);
+/* The queue of worker `index`; counts into metrics from now on. */
+struct nic_queue *nic_port_queue(struct nic_port *port, uint32_t index, struct metrics *metrics);
+/* One line for the log: driver, queues, offloads in use, RSS or software steering, pages. */
+void nic_describe(const struct nic_port *port, struct writer *into);
+
+/* ---- nic_sim: a simulated wire ---- */
+
+/* Faults of one direction of the wire; rates in millionths of packets. */
+struct nic_sim_faults {
+    uint32_t loss_ppm;
+    uint32_t duplicate_ppm;
+    uint32_t reorder_ppm; /* delivered late by up to reorder_ns */
+    uint32_t corrupt_ppm; /* one bit flipped */
+    uint64_t delay_ns;
+    uint64_t jitter_ns;
+    uint64_t reorder_ns;
+    uint32_t refuse_take_ppm;     /* nic_take says no */
+    uint32_t refuse_transmit_ppm; /* dropped as by a full ring */
+};
+
+struct nic_sim; /* a switch with up to NIC_SIM_ENDS_MAX ends, all on one segment */
+#define NIC_SIM_ENDS_MAX 64u
+
+MUST_USE enum error nic_sim_create(struct nic_sim **sim, struct heap *heap, uint64_t seed);
+void nic_sim_destroy(struct nic_sim **sim);
+/* A new end with that MAC; frames are switched by destination MAC, broadcast to all others. */
+struct nic_queue *nic_sim_end(struct nic_sim *sim, const uint8_t mac[6], uint16_t mtu,
+                              struct metrics *metrics);
+void nic_sim_set_faults(struct nic_sim *sim, const struct nic_sim_faults *faults);
+/* The virtual clock: packets due by now become receivable. */
+void nic_sim_advance(struct nic_sim *sim, uint64_t now_ns);
+/* When the next packet becomes receivable; UINT64_MAX = none under way. */
+uint64_t nic_sim_next_ns(const struct nic_sim *sim);
+/* Calls nothing back: every frame that enters the wire is appended to this writer as one text
+ * line, until it is full; NULL stops. For byte-identical traces. */
+void nic_sim_trace(struct nic_sim *sim, struct writer *into);
+/* Buffers out with takers: 0 after every end released what it took. */
+uint32_t nic_sim_buffers_used(const struct nic_sim *sim);
+
+#endif
