@@ -1,0 +1,148 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * What a busy connection borrows, and what TCP keeps beside the rows.
+ *
+ *   tcp_row --hot--> tcp_hot --reference_head--> tcp_reference -> ...   sent or waiting, in order
+ *                        \-----range_head------> tcp_range -> ...       arrived ahead of a gap
+ *
+ * An extension exists while something is unacknowledged, unsent, out of order, opening or closing,
+ * and for a second of quiet after (tcp_park.c). Extension k owns timer k of the wheel, armed at
+ * the earliest of its instants; an extension without an armed timer is a bug (tcp_is_valid).
+ * References and extensions hold indices only. Ranges name heap blocks and are process-local: a
+ * new process starts without them and the peer sends again. Owner: one worker. */
+#ifndef STENTOR_NET_TCP_HOT_H
+#define STENTOR_NET_TCP_HOT_H
+
+#include "stentor/net.h"
+#include "stentor/wheel.h"
+
+/* Octets of a blob in sequence space. Immutable from tcp_send() to the acknowledgement. */
+struct tcp_reference {
+    uint32_t seq_start;
+    uint32_t blob;
+    uint32_t offset;
+    uint32_t size;
+    uint32_t next; /* POOL_NONE ends */
+    uint32_t tag;  /* TLS: start of the record's tag, compared when it is sealed again */
+};
+static_assert(sizeof(struct tcp_reference) == 24, "docs/LIMITS.md counts on 24 octets");
+
+/* Octets that arrived ahead of rcv_nxt, copied: no packet waits for a gap to close. */
+struct tcp_range {
+    uint8_t *octets; /* heap block */
+    uint32_t seq;
+    uint32_t size;
+    uint32_t room; /* of the block; what reorder_bytes counts */
+    uint32_t next; /* POOL_NONE ends; ascending, with gaps between */
+};
+
+#define TCP_RANGES_MAX 16u /* a connection; CVE-2018-5390 */
+
+#define TCP_HOT_FIN_QUEUED 0x01u   /* tcp_close() was called; FIN stands at snd_end */
+#define TCP_HOT_DIRTY 0x02u        /* on the list of net_flush() */
+#define TCP_HOT_REFUSED 0x04u      /* tcp_send() said ERROR_LIMIT: a NET_SENT is owed */
+#define TCP_HOT_RECOVERING 0x08u   /* RFC 6582, until snd_una passes recover */
+#define TCP_HOT_PERSISTING 0x10u   /* resend_at_ns is the persist timer's */
+#define TCP_HOT_TIMING 0x20u       /* timed_seq is being timed: RFC 6298 3, without timestamps */
+#define TCP_HOT_PEER_FIN 0x40u     /* a FIN waits at peer_fin_seq behind a gap */
+#define TCP_HOT_RANDOM_ISN 0x80u   /* spare for tests: see tcp_open.c */
+
+#define TCP_NEVER UINT64_MAX
+
+struct tcp_hot {
+    /* line 0: every acknowledgement and every transmission */
+    uint32_t conn;
+    uint32_t snd_una;
+    uint32_t send_at; /* next to transmit; goes back to snd_una at a timeout. row.snd_nxt does not */
+    uint32_t snd_end; /* past the last octet queued, FIN not counted */
+    uint32_t cwnd;
+    uint32_t ssthresh;
+    uint32_t recover;
+    uint32_t snd_wl1;
+    uint32_t snd_wl2;
+    uint32_t reference_head; /* covers snd_una; POOL_NONE = nothing queued */
+    uint32_t reference_tail;
+    uint32_t reference_at; /* where segment_fill() last stopped; a hint within the list */
+    uint64_t resend_at_ns; /* retransmission, persist or SYN timer; TCP_NEVER = off */
+    uint32_t dirty_next;
+    uint16_t dup_acks;
+    uint8_t flags; /* TCP_HOT_* */
+    uint8_t tries; /* expiries in a row of resend_at_ns: the backoff */
+
+    /* line 1: timers and measurement */
+    uint64_t quiet_at_ns;    /* last queueing, transmission or reordering; parking waits from here */
+    uint64_t progress_at_ns; /* since when nothing was acknowledged: the user timeout */
+    uint64_t orphan_at_ns;   /* FIN_WAIT_2 ends; TCP_NEVER = off */
+    uint64_t timed_at_ns;
+    uint32_t timed_seq;
+    uint32_t srtt_us; /* 0 = not measured yet */
+    uint32_t rttvar_us;
+    uint32_t snd_wnd_max; /* largest window ever offered: silly window avoidance */
+    uint32_t bytes_acked; /* since cwnd last grew, congestion avoidance */
+    uint32_t rto_us;      /* without backoff */
+    uint32_t spare_1;
+    uint32_t spare_2;
+
+    /* line 2: receiving out of order */
+    uint32_t range_head;
+    uint32_t range_count;
+    uint32_t peer_fin_seq;
+    uint32_t iss;     /* SYN_SENT only */
+    uint8_t reserve[48]; /* SACK scoreboard, RACK: the next version's */
+};
+static_assert(sizeof(struct tcp_hot) == 3 * CACHE_LINE, "docs/LIMITS.md counts on three lines");
+static_assert(offsetof(struct tcp_hot, quiet_at_ns) == CACHE_LINE, "line 1 starts at the timers");
+
+/* A connection that closed first and is remembered so that late segments do no harm. */
+struct tcp_time_wait {
+    struct net_address remote;
+    uint16_t remote_port;
+    uint16_t local_port;
+    uint32_t snd_nxt;
+    uint32_t rcv_nxt;
+    uint32_t ts_recent;
+    uint32_t chain; /* next of the hash bucket, POOL_NONE ends */
+    uint16_t neighbour;
+    uint8_t flags; /* TCP_ROW_TIMESTAMPS */
+    uint8_t is_live;
+    uint16_t window; /* as in the header */
+    uint16_t answered_at; /* last ACK, 1/4 s, wrapping */
+    uint32_t spare;
+    uint64_t expires_at_ns;
+};
+static_assert(sizeof(struct tcp_time_wait) == 56, "docs/LIMITS.md counts on 56 octets");
+
+/* All of TCP but the rows, embedded in struct net as `tcp`. */
+struct tcp_parts {
+    struct wheel wheel; /* timer k = extension k */
+    struct pool hot_pool;
+    struct tcp_hot *hots;
+    struct pool reference_pool;
+    struct tcp_reference *references;
+    struct pool range_pool;
+    struct tcp_range *ranges; /* heap, not arena: they hold pointers */
+    uint32_t spent_ranges;    /* handed up this turn; freed by tcp_release() */
+    uint64_t reorder_bytes;
+
+    uint32_t *owed; /* connections whose ACK waits for the end of the burst */
+    uint32_t owed_count;
+    uint32_t dirty_head; /* extension indices, by dirty_next */
+    uint32_t dying_head; /* rows whose NET_CLOSED is not raised yet, by tcp_row.link */
+    uint32_t dying_tail;
+    uint32_t buried_head; /* rows whose NET_CLOSED was raised; to the pool at the next input */
+
+    struct tcp_time_wait *time_wait; /* ring */
+    uint32_t *time_wait_buckets;
+    uint32_t time_wait_mask;
+    uint32_t time_wait_max;
+    uint32_t time_wait_first;
+    uint32_t time_wait_count;
+
+    uint16_t window;    /* receive window as advertised, unscaled */
+    uint8_t rcv_scale;
+    uint16_t ephemeral_next;
+    uint32_t isn_forced; /* tests: added to a chosen ISN; see tcp_open.c */
+    bool is_isn_forced;
+};
+
+#endif
