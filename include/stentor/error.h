@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Faults of the world as values. One row of include/stentor/error.def each (name, text for a person).
- * ERROR_NONE is 0, so `if (error)` reads well. Any thread. */
+ * Faults of the world as values. One row of include/stentor/error.def each (name, text for a
+ * person). ERROR_NONE is 0, so `if (error)` reads well. Any thread. */
 #ifndef STENTOR_ERROR_H
 #define STENTOR_ERROR_H
 

@@ -24,9 +24,9 @@ struct wheel_timer {
 
 struct wheel {
     struct wheel_timer *timers;
-    uint32_t *heads;       /* both levels */
-    uint64_t *occupied;    /* a bit a slot */
-    uint64_t turned_ms;    /* all slots before this instant are done, in wheel time */
+    uint32_t *heads;    /* both levels */
+    uint64_t *occupied; /* a bit a slot */
+    uint64_t turned_ms; /* all slots before this instant are done, in wheel time */
     uint32_t timer_count;
     uint32_t armed_count;
     uint64_t origin_ns;

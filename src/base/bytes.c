@@ -2,7 +2,8 @@
  *
  * The out-of-line half of the views and the writer (stentor/bytes.h): searching, comparing and
  * wiping octets, and numbers in the forms the protocols want. Every write goes through
- * write_bytes(), so the bound is checked in one place and a number is written whole or not at all. */
+ * write_bytes(), so the bound is checked in one place and a number is written whole or not at all.
+ */
 #include "stentor/bytes.h"
 
 bool bytes_starts_with(struct bytes view, struct bytes prefix)

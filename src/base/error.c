@@ -12,8 +12,7 @@
 /* Octet i of the literal in lower case, and zero past its end. */
 #define IN(text, i) ((i) < sizeof(text) ? (i) : sizeof(text) - 1)
 #define IS_UPPER(octet) ((octet) >= 'A' && (octet) <= 'Z')
-#define LOWER(text, i)                                                                             \
-    (char)((text)[IN(text, i)] | (IS_UPPER((text)[IN(text, i)]) ? 'a' - 'A' : 0))
+#define LOWER(text, i) (char)((text)[IN(text, i)] | (IS_UPPER((text)[IN(text, i)]) ? 'a' - 'A' : 0))
 #define LOWER_8(text, i)                                                                           \
     LOWER(text, (i) + 0u), LOWER(text, (i) + 1u), LOWER(text, (i) + 2u), LOWER(text, (i) + 3u),    \
         LOWER(text, (i) + 4u), LOWER(text, (i) + 5u), LOWER(text, (i) + 6u), LOWER(text, (i) + 7u)

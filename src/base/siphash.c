@@ -32,9 +32,9 @@ static inline void absorb(struct siphash_state *state, uint64_t word, unsigned i
 }
 
 /* Inlined into both callers below, so that the counts of rounds are constants. */
-static inline __attribute__((always_inline)) uint64_t
-hash(const struct siphash_key *key, struct bytes input, unsigned int rounds,
-     unsigned int rounds_last)
+static inline __attribute__((always_inline)) uint64_t hash(const struct siphash_key *key,
+                                                           struct bytes input, unsigned int rounds,
+                                                           unsigned int rounds_last)
 {
     struct siphash_state state = siphash_start(key);
     for (size_t i = 0; i + 8 <= input.size; i += 8)

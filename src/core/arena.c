@@ -60,8 +60,7 @@ static enum error map(struct arena *arena, const char *name, unsigned int memfd_
         return ERROR_SYSTEM;
     if (ftruncate(fd, (off_t)arena->size) != 0)
         goto close_fd;
-    void *base =
-        mmap(NULL, arena->size, PROT_READ | PROT_WRITE, MAP_SHARED | map_flags, fd, 0);
+    void *base = mmap(NULL, arena->size, PROT_READ | PROT_WRITE, MAP_SHARED | map_flags, fd, 0);
     if (base == MAP_FAILED)
         goto close_fd;
     /* A core dump with every row of every stream helps nobody and holds their keys. */
@@ -103,8 +102,7 @@ static struct arena_header *header_of(struct arena *arena)
     return (struct arena_header *)(void *)arena->base;
 }
 
-enum error arena_create(struct arena *arena, const char *name, size_t size,
-                        enum arena_pages pages)
+enum error arena_create(struct arena *arena, const char *name, size_t size, enum arena_pages pages)
 {
     *arena = (struct arena){.fd = -1};
     if (size < ARENA_HEADER_SIZE || size > PTRDIFF_MAX - PAGE_SIZE_HUGE)

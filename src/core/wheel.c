@@ -253,16 +253,15 @@ uint64_t wheel_next_ns(const struct wheel *wheel)
 {
     if (wheel->armed_count == 0)
         return UINT64_MAX;
-    uint32_t steps = steps_to_occupied(wheel->occupied, (uint32_t)wheel->turned_ms & SLOT_MASK,
-                                       SLOT_COUNT);
+    uint32_t steps =
+        steps_to_occupied(wheel->occupied, (uint32_t)wheel->turned_ms & SLOT_MASK, SLOT_COUNT);
     uint64_t next_ms = steps == SLOT_COUNT ? UINT64_MAX : wheel->turned_ms + steps;
 
     uint64_t unit = wheel->turned_ms >> UNIT_BITS;
     steps = steps_to_occupied(wheel->occupied + WORD_COUNT, (uint32_t)unit & SLOT_MASK, SLOT_COUNT);
     if (steps != SLOT_COUNT) {
         uint64_t start_ms = (unit + steps) << UNIT_BITS;
-        if (start_ms < wheel->turned_ms)
-            start_ms = wheel->turned_ms;
+        ASSERT(start_ms >= wheel->turned_ms); /* a turn stays at a unit's start until it is moved */
         if (start_ms < next_ms)
             next_ms = start_ms;
     }

@@ -135,8 +135,11 @@ static void writer_stops_at_its_bound(void **state)
         write_be32(&writer, 0x56789abc);
         write_u8(&writer, '!');
         assert_int_equal(writer.is_overflown, capacity < 10);
-        size_t expected = capacity >= 10 ? 10 : capacity >= 9 ? 9 : capacity >= 5 ? 5
-                                                                  : capacity >= 3 ? 3 : 0;
+        size_t expected = capacity >= 10  ? 10
+                          : capacity >= 9 ? 9
+                          : capacity >= 5 ? 5
+                          : capacity >= 3 ? 3
+                                          : 0;
         assert_int_equal(writer.size, expected);
         assert_memory_equal(block, "abc\x12\x34\x56\x78\x9a\xbc!", expected);
         free(block);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * Twin of src/base/text.c. UTF-8 is checked against a loose decoder over all one- and two-octet
- * inputs and the edges of longer ones; base64 by round trips and by every
- * non-canonical spelling of RFC 4648; everything also cut at each offset. */
+ * inputs and the edges of longer ones; base64 by round trips and by the non-canonical spellings of
+ * RFC 4648; what has a size is also cut at each offset. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -104,8 +104,8 @@ static void utf8_of_four_agrees_with_the_oracle(void **state)
     static const uint8_t edges[] = {0x00, 0x7f, 0x80, 0xbf, 0xc0, 0xff};
     for (uint32_t first = 0xe0; first <= 0xff; first++) {
         for (uint32_t input = 0; input < 256 * 36; input++) {
-            const uint8_t octets[4] = {(uint8_t)first, (uint8_t)(input / 36),
-                                       edges[input / 6 % 6], edges[input % 6]};
+            const uint8_t octets[4] = {(uint8_t)first, (uint8_t)(input / 36), edges[input / 6 % 6],
+                                       edges[input % 6]};
             expect_as_oracle(octets, 4);
         }
     }
@@ -174,8 +174,9 @@ static void base64_is_canonical(void **state)
 {
     (void)state;
     static const char *const faults[] = {
-        "Zh==", "Zm9=", "Z",    "Zg",       "Zm8",      "Zg=",  "Zg===", "=",        "==",   "====",
-        "Z===", "=Zg=", "Zg=v", "Zg==Zm9v", "Zm8=Zm9v", "Zm9 ", "Zm9\n", "Zm9vYg==\n", "-_-_", "Zm9*",
+        "Zh==",     "Zm9=", "Z",     "Zg",         "Zm8",  "Zg=",  "Zg===",
+        "=",        "==",   "====",  "Z===",       "=Zg=", "Zg=v", "Zg==Zm9v",
+        "Zm8=Zm9v", "Zm9 ", "Zm9\n", "Zm9vYg==\n", "-_-_", "Zm9*",
     };
     for (size_t i = 0; i < ARRAY_COUNT(faults); i++) {
         if (is_base64(bytes_of_string(faults[i])))
@@ -231,7 +232,8 @@ static void hexadecimal_is_read(void **state)
     assert_true(bytes_equal(writer_bytes(&into), BYTES("\x00\xff\xab\x9a")));
     assert_false(hex_decode(BYTES("00"), &into));
 
-    static const char *const faults[] = {"0", "000", "0g", "g0", "0x", " 0", "0/", "0:", "0@", "0`"};
+    static const char *const faults[] = {"0",  "000", "0g", "g0", "0x",
+                                         " 0", "0/",  "0:", "0@", "0`"};
     for (size_t i = 0; i < ARRAY_COUNT(faults); i++) {
         into = writer_of(buffer, sizeof buffer);
         assert_false(hex_decode(bytes_of_string(faults[i]), &into));

@@ -151,8 +151,8 @@ static void every_lane_is_found(void **state)
         for (uint32_t row = 0; row < 130; row++) {
             deadline_set(&fixture->fast, row, 0, 1);
             fixture->fast.swept = start;
-            assert_int_equal(
-                deadline_sweep(&fixture->fast, NS_PER_SECOND, 130, 130, expired, 2), 1);
+            assert_int_equal(deadline_sweep(&fixture->fast, NS_PER_SECOND, 130, 130, expired, 2),
+                             1);
             assert_int_equal(expired[0], row);
         }
     }

@@ -128,10 +128,8 @@ static void other_threads_may_give(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(takes_and_gives_balance),
-        cmocka_unit_test(zeroed_blocks_are_zero),
-        cmocka_unit_test(ceiling_refuses),
-        cmocka_unit_test(exhausted_machine_refuses),
+        cmocka_unit_test(takes_and_gives_balance), cmocka_unit_test(zeroed_blocks_are_zero),
+        cmocka_unit_test(ceiling_refuses),         cmocka_unit_test(exhausted_machine_refuses),
         cmocka_unit_test(other_threads_may_give),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -228,8 +228,9 @@ static uint32_t turn_at(struct fixture *fixture, uint64_t now_ns, uint32_t max)
 static void timers_are_never_early(void **state)
 {
     struct fixture *fixture = *state;
-    static const uint64_t delays_ms[] = {1, 1023, 1024, 1025, 4095, 4096, 4097, 8192,
-                                         4096 * 1024 - 1, 4096 * 1024, 4097 * 1024, 100000000};
+    static const uint64_t delays_ms[] = {
+        1,           1023,        1024,     1025, 4095, 4096, 4097, 8192, 4096 * 1024 - 1,
+        4096 * 1024, 4097 * 1024, 100000000};
     uint64_t now_ns = ORIGIN_NS;
     for (size_t i = 0; i < ARRAY_COUNT(delays_ms); i++) {
         for (int early_ns = 1; early_ns >= -1; early_ns--) {
