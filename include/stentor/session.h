@@ -17,7 +17,7 @@
 #include "stentor/jid.h"
 #include "stentor/stream.h"
 
-#define SESSION_NAMES_INLINE 76u
+#define SESSION_NAMES_INLINE 84u
 #define SESSION_PARTIAL_NONE UINT32_MAX
 
 #define SESSION_BOUND 0x01u
@@ -26,7 +26,7 @@
 #define SESSION_SPILLED 0x08u   /* names hold a block number instead of text */
 
 struct session_row {
-    struct stream stream;     /* 16: the negotiation machine's */
+    struct stream stream;     /* the negotiation machine's */
     uint32_t account;         /* number in the store; 0 before bind */
     uint32_t partial;         /* the borrowed reader of a partial stanza; SESSION_PARTIAL_NONE */
     uint32_t presence_text;   /* blob with the whole presence when it says more than show and
@@ -37,9 +37,8 @@ struct session_row {
     int8_t priority;
     uint8_t show;             /* enum presence_show of stanza.h */
     uint8_t flags;            /* SESSION_* */
-    uint8_t scope;            /* enum xml_scope the stream header set up */
-    uint8_t lead;             /* spare */
-    uint8_t spare[11];
+    uint8_t unused;
+    uint32_t spare[3];        /* XEP-0198 counters and resumption come here */
     uint8_t names[SESSION_NAMES_INLINE]; /* local part, then resource */
 };
 static_assert(sizeof(struct session_row) == 128, "docs/LIMITS.md counts on two lines");
