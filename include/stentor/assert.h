@@ -3,7 +3,8 @@
  * Assertions check us, never the world: a false one is a bug in Stentor and ends the process.
  * ASSERT is cheap and stays on in every build. ASSERT_SLOW walks whole structures and is on in
  * debug, fuzz and simulator builds (-DSTENTOR_SLOW_ASSERTS). One condition each.
- * Bytes from outside are judged by values (enum error, enum drop), never by an assertion. */
+ * Bytes from outside are judged by values (enum error, enum drop), never by an assertion. Any
+ * thread. */
 #ifndef STENTOR_ASSERT_H
 #define STENTOR_ASSERT_H
 
