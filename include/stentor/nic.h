@@ -126,6 +126,7 @@ struct nic_sim_faults {
     uint64_t reorder_ns;
     uint32_t refuse_take_ppm;     /* nic_take says no */
     uint32_t refuse_transmit_ppm; /* dropped as by a full ring */
+    bool judges_checksums; /* received packets carry the flags of a port that verifies */
 };
 
 struct nic_sim; /* a switch with up to NIC_SIM_ENDS_MAX ends, all on one segment */
@@ -133,7 +134,9 @@ struct nic_sim; /* a switch with up to NIC_SIM_ENDS_MAX ends, all on one segment
 
 MUST_USE enum error nic_sim_create(struct nic_sim **sim, struct heap *heap, uint64_t seed);
 void nic_sim_destroy(struct nic_sim **sim);
-/* A new end with that MAC; frames are switched by destination MAC, broadcast to all others. */
+/* A new end with that MAC; frames are switched by destination MAC, group addresses go to all
+ * others, and what nobody owns is lost. Packets enter the wire at nic_flush() (or when a burst is
+ * full), in order. NULL when the switch is full or the heap refused; metrics may be NULL. */
 struct nic_queue *nic_sim_end(struct nic_sim *sim, const uint8_t mac[6], uint16_t mtu,
                               struct metrics *metrics);
 void nic_sim_set_faults(struct nic_sim *sim, const struct nic_sim_faults *faults);
