@@ -20,6 +20,7 @@
 #include "stentor/heap.h"
 #include "stentor/log.h"
 #include "stentor/metrics.h"
+#include "stentor/pool.h"
 #include "stentor/push.h"
 #include "stentor/random.h"
 
