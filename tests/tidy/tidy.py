@@ -13,6 +13,8 @@ import re
 import subprocess
 import sys
 
+import limits
+
 LINES_FUNCTION_MAX = 70
 LINES_FILE_MAX = 800
 COLUMNS_MAX = 100
@@ -89,6 +91,7 @@ class Tree:
 
 
 C_FOLDERS = ("src/", "include/", "bench/", "tests/")
+LIMITS_PATH = "docs/LIMITS.md"
 LOOKED_AT = (".c", ".h", ".def", ".py", ".sh", ".txt", "meson.build")
 
 
@@ -103,6 +106,10 @@ def tree_load(root, compiler):
                     path = os.path.join(at, name)
                     with open(path, encoding="utf-8", errors="replace") as file:
                         files[os.path.relpath(path, root)] = file.read()
+    page = os.path.join(root, LIMITS_PATH)
+    if os.path.exists(page):
+        with open(page, encoding="utf-8") as file:
+            files[LIMITS_PATH] = file.read()
     return Tree(files, root, compiler)
 
 
@@ -271,8 +278,9 @@ def library(tree):
 
 EMPTY_WORDS = {"context", "manager", "data", "info", "process", "util", "utils", "misc"}
 # Names that are the outside world's: a log level, what operators call the folder of the store, and
-# namespaces (jabber:x:data, disco#info).
-WORDS_ALLOWED = {"LOG_LEVEL_INFO", "server_data_dir", "DATA_FORM", "DISCO_INFO"}
+# namespaces (jabber:x:data, disco#info), the contextual rules of PRECIS (RFC 8264 section 9.3).
+WORDS_ALLOWED = {"LOG_LEVEL_INFO", "server_data_dir", "DATA_FORM", "DISCO_INFO",
+                 "VERDICT_CONTEXT", "context_is_right"}
 NOT_A_TYPE = {"return", "else", "goto", "case", "sizeof", "if", "while", "for", "do", "switch",
               "define", "undef", "ifdef", "ifndef", "include"}
 HANDLE_NOUNS = {"handle_of", "handle_worker", "handle_index", "handle_generation",
@@ -440,6 +448,15 @@ def library_flags(folder, flags={}):  # the default is a cache, a pkg-config run
                              check=False)
         flags[package] = run.stdout.split()
     return flags.get(package, [])
+
+
+@rule("limits")
+def limits_page(tree):
+    """docs/LIMITS.md lists the fixed limits as the headers define them."""
+    page = tree.text_of(LIMITS_PATH)
+    headers = {source.path: source.text for source in tree.c_files() if source.path.endswith(".h")}
+    if page and limits.part_of(page, limits.FIXED) != limits.fixed_table(headers):
+        yield LIMITS_PATH, 1, "not up to date; run ninja -C build limits"
 
 
 # ---- all of it ----

@@ -119,6 +119,15 @@ CASES = [
               "src/net/meson.build": "files('a.c')", "tests/net/meson.build": "['b']"},
      [("src/net/a.c", 1), ("src/net/b.c", 1), ("tests/net/b_test.c", 1),
       ("tests/net/c_test.c", 1)]),
+    ("limits", {**c("include/stentor/a.h", "#define A_MAX 5u /* of a */", "#define B_MAX 6u"),
+                "docs/LIMITS.md": "<!-- fixed: begin -->\n| limit | value | where | note |\n"
+                                  "|---|---|---|---|\n| `A_MAX` | `5` | a.h | of a |\n"
+                                  "<!-- fixed: end -->\n"}, [("docs/LIMITS.md", 1)]),
+    ("limits", {**c("include/stentor/a.h", "#define A_MAX 5u /* of a */", "#define B_LEAST 6u",
+                    "#define C_MAX(x) (x)"),
+                "docs/LIMITS.md": "<!-- fixed: begin -->\n| limit | value | where | note |\n"
+                                  "|---|---|---|---|\n| `A_MAX` | `5` | a.h | of a |\n"
+                                  "<!-- fixed: end -->\n"}, []),
     ("twin", {**c("src/net/a.c", "int a;"), **c("tests/net/a_test.c", "assert_true(a);"),
               **c("src/main.c", "int a;"), "src/net/meson.build": "files('a.c')",
               "tests/net/meson.build": "['a']"}, []),
