@@ -34,6 +34,9 @@ static inline struct bytes account_local(const struct account *account)
 /* False when the local part is empty or longer than ACCOUNT_LOCAL_SIZE_MAX; then unchanged. */
 MUST_USE bool account_set_local(struct account *account, struct bytes local);
 
+/* Whether present keys are well-formed and of that kind. */
+bool account_keys_are_valid(const struct scram_keys *keys, enum digest_kind kind);
+
 /* The stored record, version 1, big-endian; picture in account.c. Overflows the writer when it
  * has less than ACCOUNT_RECORD_SIZE_MAX octets left and the record needs them. */
 void account_write(const struct account *account, struct writer *into);

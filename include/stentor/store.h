@@ -42,7 +42,7 @@ struct store;      /* opaque */
 struct store_port; /* opaque */
 
 enum store_kind {
-#define STORE_KIND(name, access, text) STORE_##name,
+#define STORE_KIND(NAME, name, access) STORE_##NAME,
 #include "stentor/store_kind.def"
 #undef STORE_KIND
     STORE_KIND_COUNT
@@ -66,7 +66,8 @@ struct store_options {
 enum store_update { STORE_UPDATE_SCRAM = 1, STORE_UPDATE_ENABLED = 2 };
 
 /* Caller: kind is set by create; fill the token and what the kind takes. Who holds the pointer owns
- * the block and may read and write it; between submit and take that is the store.
+ * the block and may read and write it; between submit and take that is the store. A request is
+ * submitted once.
  *
  * kind             takes                             answers
  * ACCOUNT_GET      account.local                     account | NOT_FOUND
@@ -139,6 +140,7 @@ uint32_t store_turn(struct store *store);
 /* The blocks of the store's own threads, for metrics_render: at most STORE_THREADS_MAX. */
 uint32_t store_metrics(const struct store *store, const struct metrics *blocks[STORE_THREADS_MAX]);
 
+/* As in the table ("account_get"). */
 const char *store_kind_name(enum store_kind kind);
 
 #endif
