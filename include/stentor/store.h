@@ -34,7 +34,8 @@
 #define STORE_READERS_MAX 16u
 #define STORE_THREADS_MAX (STORE_READERS_MAX + 1u)
 #define STORE_LIST_MAX 1000u      /* accounts in one page of ACCOUNT_LIST */
-#define STORE_QUEUE_DEFAULT 4096u /* requests, a power of two */
+#define STORE_QUEUE_DEFAULT 4096u /* requests */
+#define STORE_QUEUE_MAX 65536u
 #define STORE_MAP_DEFAULT (UINT64_C(64) << 30)
 #define STORE_MAP_MIN (UINT64_C(1) << 20)
 
@@ -57,7 +58,7 @@ struct store_options {
     struct heap *heap;     /* requests, answers and rings; outlives the store */
     uint64_t map_bytes;    /* ceiling of the data file; 0 = STORE_MAP_DEFAULT; address space only */
     uint32_t reader_count; /* reader threads, 1 to STORE_READERS_MAX; 0 = 1 */
-    uint32_t queue_capacity; /* power of two; 0 = STORE_QUEUE_DEFAULT */
+    uint32_t queue_capacity; /* raised to a power of two; 0 = STORE_QUEUE_DEFAULT */
     enum store_mode mode;
     enum store_sync sync;
 };

@@ -68,7 +68,7 @@ struct store {
     enum store_mode mode;
     uint32_t queue_capacity;
     uint32_t lane_count;
-    bool is_open; /* all lanes stand */
+    bool is_open;              /* all lanes stand */
     struct store_request stop; /* the last item a lane's thread takes */
     struct lane *lanes[STORE_THREADS_MAX];
     pthread_mutex_t ports_lock; /* guards the two below; ports are made at start only */
@@ -395,6 +395,14 @@ static void lane_destroy(struct lane *lane)
     heap_give(store->heap, lane->block);
 }
 
+static uint32_t power_of_two(uint32_t count)
+{
+    uint32_t power = 2;
+    while (power < count)
+        power *= 2;
+    return power;
+}
+
 /* The options with 0 replaced by what it stands for. */
 static struct store_options options_filled(const struct store_options *options)
 {
@@ -403,6 +411,8 @@ static struct store_options options_filled(const struct store_options *options)
         filled.map_bytes = STORE_MAP_DEFAULT;
     if (filled.queue_capacity == 0)
         filled.queue_capacity = STORE_QUEUE_DEFAULT;
+    if (filled.queue_capacity <= STORE_QUEUE_MAX)
+        filled.queue_capacity = power_of_two(filled.queue_capacity);
     if (filled.reader_count == 0 || filled.mode == STORE_INLINE)
         filled.reader_count = 1;
     return filled;
@@ -410,10 +420,8 @@ static struct store_options options_filled(const struct store_options *options)
 
 static bool options_are_valid(const struct store_options *options)
 {
-    uint32_t capacity = options->queue_capacity;
     return options->dir != NULL && options->dir[0] != '\0' && options->map_bytes >= STORE_MAP_MIN &&
-           options->reader_count <= STORE_READERS_MAX && capacity >= 2 &&
-           (capacity & (capacity - 1)) == 0;
+           options->reader_count <= STORE_READERS_MAX && options->queue_capacity <= STORE_QUEUE_MAX;
 }
 
 static enum error lanes_create(struct store *store, uint32_t reader_count)

@@ -14,6 +14,8 @@
 #include <unistd.h>
 
 #define PATH_SIZE_MAX 4096u
+/* A longer path is cut in messages, so that it cannot crowd out what is said of it. */
+#define NAME_SHOWN_MAX 200u
 /* LMDB maps lock.mdb and writes to it through the map, where a full disk would be a SIGBUS; so its
  * blocks are taken beforehand. Room for LMDB's head and some 250 readers. */
 #define LMDB_LOCK_SIZE 16384
@@ -22,7 +24,10 @@
 void store_folder_message(struct writer *message, const char *dir, const char *sentence, int code)
 {
     const char *reason = code != 0 ? strerrordesc_np(code) : NULL;
-    write_string(message, dir);
+    struct bytes name = bytes_of_string(dir);
+    if (name.size > NAME_SHOWN_MAX)
+        name.size = NAME_SHOWN_MAX;
+    write_bytes(message, name);
     write_string(message, ": ");
     write_string(message, sentence);
     if (reason != NULL) {

@@ -173,7 +173,7 @@ static void test_options_out_of_bounds(void **state)
     struct store_options good = fixture->options;
     fixture_close(fixture);
     fixture_remove(fixture->dir);
-    fixture->options.queue_capacity = 1000;
+    fixture->options.queue_capacity = STORE_QUEUE_MAX + 1;
     assert_int_equal(fixture_open(fixture), ERROR_INVALID);
     fixture->options = good;
     fixture->options.map_bytes = STORE_MAP_MIN - 1;
