@@ -39,7 +39,7 @@ enum stanza_type {
 
 enum stanza_error {
     STANZA_ERROR_NONE,
-#define STANZA_ERROR(name, condition, type, code) STANZA_ERROR_##name,
+#define STANZA_ERROR(name, condition, type) STANZA_ERROR_##name,
 #include "stentor/stanza_error.def"
 #undef STANZA_ERROR
     STANZA_ERROR_COUNT
@@ -57,7 +57,7 @@ struct stanza {
     enum stanza_kind kind;
     enum stanza_type type;
     struct bytes id; /* octets between the quotes as the sender wrote them, already escaped */
-    struct jid from; /* prepared; the sender's full JID when the stanza came from a client */
+    struct jid from; /* prepared; the client's own full JID; empty domain before it is bound */
     struct jid to;   /* prepared; no `to` means the sender's own bare JID (RFC 6120 10.3) */
     bool has_to;     /* as written by the client */
 };

@@ -58,11 +58,12 @@ static inline bool stream_awaits_header(const struct stream *stream)
 {
     return stream->state == STREAM_NEW || stream->state == STREAM_AUTHENTICATED;
 }
-/* The time to authenticate (xmpp.auth_time) no longer runs once true of a stream not closing. */
 static inline bool stream_is_authenticated(const struct stream *stream)
 {
     return stream->state >= STREAM_AUTHENTICATED && stream->state <= STREAM_BOUND;
 }
+/* The time to authenticate (xmpp.auth_time) runs until this is true: an unbound stream holds a
+ * negotiation row. */
 static inline bool stream_is_bound(const struct stream *stream)
 {
     return stream->state == STREAM_BOUND;

@@ -43,7 +43,7 @@ struct xmpp_options {
     struct metrics *metrics;     /* the worker's */
     struct trace *trace;         /* the worker's; NULL = no trace */
     struct digests *digests;     /* the worker's */
-    uint32_t negotiation_count;  /* streams before their binding at once; each about 2 KiB */
+    uint32_t negotiation_count;  /* streams before their binding at once; each about 3 KiB */
     /* Secret, the same over restarts: makes the salts shown for users that do not exist. */
     uint8_t install_key[XMPP_INSTALL_KEY_SIZE];
 };
@@ -55,7 +55,7 @@ void xmpp_destroy(struct xmpp *xmpp);
 struct bytes xmpp_domain(const struct xmpp *xmpp);
 /* Negotiation rows lent out. */
 uint32_t xmpp_negotiation_count(const struct xmpp *xmpp);
-/* Limits for reading the stream's next item: tighter until it is authenticated. */
+/* Limits for reading the stream's next item: tighter until it is bound. */
 const struct xml_limits *xmpp_limits(const struct xmpp *xmpp, const struct stream *stream);
 /* The widest of them: for xml_reader_create(). */
 const struct xml_limits *xmpp_limits_max(const struct xmpp *xmpp);
