@@ -5,14 +5,15 @@
  * domain a server for now), the same key on every worker.
  *
  * A bucket is one cache line: five entries of 12 octets and a word of marks; a bucket that is full
- * spills into the next, with a count of what passed by, as in the flow table. 32 bits of the hash
- * beyond the bucket's stand in the entry and the session's worker verifies the names, so a false
- * match is found out and counted there, never delivered. Owner: the home worker. At load 0.7,
- * 18.3 octets an entry. */
+ * spills into the next, with a count of what passed by, as in the flow table. The upper half of the
+ * hash picks the home worker, the lower half the bucket there; 24 bits of the upper half stand in
+ * the entry and the session's worker verifies the names, so a false match is found out and counted
+ * there, never delivered. Owner: the home worker. At load 0.7, 18.3 octets an entry. */
 #ifndef STENTOR_REGISTRY_H
 #define STENTOR_REGISTRY_H
 
 #include "stentor/arena.h"
+#include "stentor/metrics.h"
 #include "stentor/pool.h"
 #include "stentor/siphash.h"
 
@@ -50,5 +51,9 @@ uint32_t registry_find(const struct registry *registry, uint64_t hash,
                        struct registry_entry *found, uint32_t max);
 void registry_prefetch(const struct registry *registry, uint64_t hash);
 uint32_t registry_count(const struct registry *registry);
+/* Sets the REGISTRY_* rows. */
+void registry_set_metrics(const struct registry *registry, struct metrics *metrics);
+/* Walks everything: counts and marks add up. For tests; slow. */
+bool registry_is_valid(const struct registry *registry);
 
 #endif

@@ -8,13 +8,15 @@
  *      ^                        |                       |                               |
  *      +-------session_close----+-----------------------+-------------------------------+
  *
- * The account's number and names are set once, by session_bind, and never change in a life. */
+ * The account's number and names are set by session_bind and do not change while bound; a binding
+ * that the account's home worker refuses is taken back by session_unbind. */
 #ifndef STENTOR_SESSION_H
 #define STENTOR_SESSION_H
 
 #include "stentor/arena.h"
 #include "stentor/heap.h"
 #include "stentor/jid.h"
+#include "stentor/metrics.h"
 #include "stentor/stream.h"
 
 #define SESSION_NAMES_INLINE 84u
@@ -24,6 +26,7 @@
 #define SESSION_AVAILABLE 0x02u /* sent initial presence */
 #define SESSION_CLOSING 0x04u   /* nothing more is delivered to it */
 #define SESSION_SPILLED 0x08u   /* names hold a block number instead of text */
+#define SESSION_OPEN 0x10u      /* the row is in use */
 
 struct session_row {
     struct stream stream;     /* the negotiation machine's */
@@ -47,9 +50,10 @@ struct session_table {
     struct session_row *rows;
     struct heap *heap; /* spilled names */
     uint8_t **spills;  /* process-local table of spilled names, grown on demand */
-    uint32_t spill_count;
-    uint32_t spill_free;
-    uint32_t count;
+    uint32_t spill_count; /* places in spills */
+    uint32_t spill_free;  /* first free place; spill_count when none */
+    uint32_t row_count;
+    uint32_t open_count;
     uint32_t bound_count;
     uint32_t available_count;
 };
@@ -69,6 +73,8 @@ void session_open(struct session_table *table, uint32_t conn, uint64_t now_ns);
 /* Names are copied; jid_prepare()d already. ERROR_NO_MEMORY when a spill is refused. */
 MUST_USE enum error session_bind(struct session_table *table, uint32_t conn, uint32_t account,
                                  struct bytes local, struct bytes resource);
+/* Back to a stream without a session: the home worker refused. */
+void session_unbind(struct session_table *table, uint32_t conn);
 void session_set_presence(struct session_table *table, uint32_t conn, bool is_available,
                           int8_t priority, uint8_t show);
 /* Gives the spill back and clears the row. The caller has returned partial and presence_text. */
@@ -79,5 +85,7 @@ struct bytes session_resource(const struct session_table *table, uint32_t conn);
 /* True when bound, not closing, and of this local part (and resource, unless that is empty). */
 bool session_matches(const struct session_table *table, uint32_t conn, struct bytes local,
                      struct bytes resource);
+/* Sets the SESSION_* gauges. */
+void session_set_metrics(const struct session_table *table, struct metrics *metrics);
 
 #endif
