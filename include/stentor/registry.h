@@ -46,7 +46,8 @@ MUST_USE enum error registry_add(struct registry *registry, uint64_t hash,
 bool registry_remove(struct registry *registry, uint64_t hash, struct handle session);
 /* Sets availability and priority; false when it was not there. */
 bool registry_update(struct registry *registry, uint64_t hash, const struct registry_entry *entry);
-/* All sessions of the hash, at most max; returns how many. */
+/* All sessions of the hash, at most max; returns how many. The order stands while nothing is added
+ * or removed. A stranger may be among them, once in some millions of calls. */
 uint32_t registry_find(const struct registry *registry, uint64_t hash,
                        struct registry_entry *found, uint32_t max);
 void registry_prefetch(const struct registry *registry, uint64_t hash);

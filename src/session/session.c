@@ -167,8 +167,8 @@ void session_set_presence(struct session_table *table, uint32_t conn, bool is_av
         table->available_count++;
     if (!is_available && was_available)
         table->available_count--;
-    row->flags = (uint8_t)((row->flags & ~SESSION_AVAILABLE) |
-                           (is_available ? SESSION_AVAILABLE : 0u));
+    row->flags =
+        (uint8_t)((row->flags & ~SESSION_AVAILABLE) | (is_available ? SESSION_AVAILABLE : 0u));
     row->priority = priority;
     row->show = show;
 }
