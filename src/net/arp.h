@@ -6,14 +6,15 @@
  * hint repaired, so an eviction harms nobody. The gateway has an entry of its own.
  *
  *     NONE -> ASKED (request sent, no MAC: packets are dropped, TCP sends them again)
- *          -> KNOWN (MAC usable; asked again in unicast when not confirmed for a minute)
+ *          -> KNOWN (MAC usable; after a minute without confirmation, or when something
+ *                    contradicts it, its owner is asked in unicast; silent three times -> ASKED)
  *
  * Nothing waits in here and only the gateway has a timer: use of an entry drives it. What a peer
- * may change: a reply we asked for sets a MAC; a request to us sets one where there is none or an
- * unconfirmed one; a completed TCP handshake sets one where there is none (arp_learn). Everything
- * unsolicited is counted, and where it contradicts a MAC in use, answered by asking. Queue 0
- * answers requests for our address and announces it at start; every queue learns from what it
- * sees (nic.h copies ARP to all). Owner: one worker. */
+ * may change: a reply sets a MAC only in ASKED; a request to us sets one where there is none (never
+ * the gateway's); a completed TCP handshake too (arp_learn). A KNOWN MAC is confirmed by its owner
+ * but never overwritten: who claims a neighbour's address makes us ask that neighbour, and loses if
+ * it is alive. Queue 0 answers requests for our address and announces it at start; every queue
+ * learns from what it sees (nic.h copies ARP to all). Owner: one worker. */
 #ifndef STENTOR_NET_ARP_H
 #define STENTOR_NET_ARP_H
 
@@ -27,7 +28,7 @@
 #define ARP_NONE UINT16_MAX               /* a hint that names nothing yet */
 #define ARP_CONFIRM_NS UINT64_C(60000000000)
 #define ARP_RETRY_NS UINT64_C(1000000000)
-#define ARP_TRIES_MAX 3u /* unanswered before the MAC is given up, or asking slows down */
+#define ARP_TRIES_MAX 3u /* unanswered before a MAC is given up; twice that, asking slows down */
 #define ARP_SLOW_RETRY_NS UINT64_C(8000000000)
 
 enum arp_state { ARP_STATE_NONE, ARP_STATE_ASKED, ARP_STATE_KNOWN };
