@@ -98,19 +98,20 @@ static bool peer_pass(const struct xml_bench *bench, struct seen *seen)
 
 static void touch_item(const struct xml_item *item, struct seen *seen)
 {
-    seen->stanzas += item->kind == XML_ITEM_STANZA;
+    uint64_t elements = 0;
+    uint64_t attributes = 0;
+    uint64_t touched = 0;
     for (uint32_t i = 0; i < item->node_count; i++) {
         const struct xml_node *node = &item->nodes[i];
-        seen->touched += item->input.at[node->at];
-        if (node->kind == XML_NODE_ELEMENT) {
-            seen->elements++;
-        } else if (node->kind == XML_NODE_ATTRIBUTE) {
-            seen->attributes++;
-            seen->touched += item->input.at[node->inner_at];
-        } else {
-            seen->touched += node->ns;
-        }
+        elements += node->kind == XML_NODE_ELEMENT;
+        attributes += node->kind == XML_NODE_ATTRIBUTE;
+        touched += item->input.at[node->at];
+        touched += item->input.at[node->end - 1];
     }
+    seen->stanzas += item->kind == XML_ITEM_STANZA;
+    seen->elements += elements;
+    seen->attributes += attributes;
+    seen->touched += touched;
 }
 
 static void count_text(const struct xml_item *item, struct seen *seen)

@@ -41,12 +41,10 @@ static inline bool xml_is_space(uint8_t octet)
     return octet == ' ' || octet == '\n' || octet == '\r' || octet == '\t';
 }
 
-/* Bit per octet, for octets below 128. */
+/* A-Z a-z _ */
 static inline bool xml_is_ascii_name_start(uint8_t octet)
 {
-    /* A-Z a-z _ */
-    static const uint64_t starts[4] = {0, 0x07FFFFFE87FFFFFEu, 0, 0};
-    return (starts[octet >> 6] >> (octet & 63)) & 1;
+    return (uint8_t)((octet | 0x20u) - 'a') < 26 || octet == '_';
 }
 
 #endif

@@ -1,34 +1,46 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The hot loop: start tags without prefix, ` name='value'` with one space and no reference, plain
- * text, end tags as short as they can be. Everything is found by hopping through the map; an octet
- * that ends a token is looked at, the octets of the token are not. At anything else (a prefix, a
- * second space, a reference, CDATA, a limit, a fault, the end of the octets) the loop stops at the
- * last boundary it understood, with all before it on the tape, and the steps of xml_step.c and
- * xml_tag.c, which know everything, go on from there.
+ * The hot loop: start tags without prefix, ` name='value'` with one space and no reference,
+ * xml:lang and its like, text, end tags as short as they can be. Everything is found by hopping
+ * through the map; an octet that ends a token is looked at, the octets of the token are not. At
+ * anything else (a prefix, a second space, CDATA, a limit, a fault, the end of the octets) the loop
+ * stops at the last boundary it understood, with all before it on the tape, and the steps of
+ * xml_step.c and xml_tag.c, which know everything, go on from there.
  *
- * Budget: 12 ns a node on the reference machine (bench/xml_bench.c). */
+ * Nodes and levels are written a word at a time, and read in no other size before they have left
+ * the store buffer: a read of several fresh writes stalls.
+ *
+ * Budget: 9 ns a node on the reference machine (bench/xml_bench.c). */
 #include "xml_char.h"
 #include "xml_reader.h"
 
-#ifdef __SSE2__
+#ifdef __AVX2__
+#include <immintrin.h>
+#elif defined(__SSE2__)
 #include <emmintrin.h>
 #endif
 
 #define INLINE __attribute__((always_inline)) static inline
 
-/* The reader's progress in registers. Positions count from the start of the map. */
+#ifndef XML_FAST
+#define XML_FAST xml_fast
+#endif
+
+/* The reader's progress in registers. Offsets are wide here, so that none needs widening. */
 struct walk {
     struct xml_reader *reader;
-    const uint8_t *octets;
-    uint32_t base; /* input offset of the map */
-    uint32_t pos;
-    uint32_t end;          /* of the map */
+    const uint8_t *octets; /* of the input */
+    const uint8_t *name;   /* bits of the map by input offset */
+    size_t pos;
+    size_t end;            /* of the map */
     struct xml_node *node; /* the next free one */
-    struct xml_node *node_limit;
-    struct xml_level *level;
-    struct xml_level *level_limit;
+    size_t index;          /* and its number */
+    size_t depth;          /* of the innermost open element */
+    /* the start tag being read */
+    size_t tag_limit; /* number of the first node it may not have */
     uint64_t names_seen;
+    uint64_t level_low; /* the level being made, as its two words */
+    uint64_t level_high;
 };
 
 enum hop {
@@ -37,13 +49,277 @@ enum hop {
     HOP_DONE,
 };
 
+/* ---- words ---- */
+
+/* Where the fields of the second word of a level are. */
+#define LEVEL_NS_SHIFT 32u
+#define LEVEL_PREFIXES_MASK 0x00FF000000000000u
+#define LEVEL_SHORT_SHIFT 56u
+static_assert(offsetof(struct xml_level, default_node) == 8, "second word, bits 0-31");
+static_assert(offsetof(struct xml_level, default_ns) == 12, "bits 32-47");
+static_assert(offsetof(struct xml_level, prefix_count) == 14, "bits 48-55");
+static_assert(offsetof(struct xml_level, short_size) == 15, "bits 56-63");
+
+static_assert(offsetof(struct xml_node, depth) == 1, "first word, bits 8-15");
+static_assert(offsetof(struct xml_node, prefix_size) == 2, "bits 16-23");
+static_assert(offsetof(struct xml_node, name_size) == 3, "bits 24-31");
+static_assert(offsetof(struct xml_node, flags) == 5, "bits 40-47");
+static_assert(offsetof(struct xml_node, ns) == 6, "bits 48-63");
+static_assert(offsetof(struct xml_node, at) == 8, "second word");
+static_assert(offsetof(struct xml_node, inner_at) == 16, "third word");
+static_assert(offsetof(struct xml_node, next) == 24, "fourth word");
+
+INLINE uint64_t pair(size_t low, size_t high)
+{
+    return low | high << 32;
+}
+
+INLINE uint64_t node_head(enum xml_node_kind kind, size_t depth, size_t name_size)
+{
+    return (uint64_t)kind | depth << 8 | name_size << 24;
+}
+
+INLINE void put_word(void *at, uint64_t word)
+{
+    memcpy(at, &word, sizeof(word));
+}
+
+INLINE struct xml_level *level_at(const struct walk *walk, size_t depth)
+{
+    return &walk->reader->progress.levels[depth];
+}
+
+/* The element that the start tag being read belongs to. */
+INLINE struct xml_node *tag_node(const struct walk *walk)
+{
+    return &walk->reader->nodes[(uint32_t)walk->level_low];
+}
+
+INLINE void put_level(const struct walk *walk)
+{
+    struct xml_level *level = level_at(walk, walk->depth + 1);
+    put_word(level, walk->level_low);
+    put_word((uint8_t *)level + 8, walk->level_high);
+}
+
+/* ---- stops ---- */
+
+/* Where a name stops, or just past the longest one this file reads. A stop that is not there gives
+ * no stop at all: the octet at it is part of the name and fits nowhere. */
+#define NAME_BYTES_MAX 56u
+
+INLINE size_t next_name_stop(const struct walk *walk, size_t pos)
+{
+    uint64_t word = xml_map_word(walk->name, pos) | 1ull << NAME_BYTES_MAX;
+    return pos + (size_t)__builtin_ctzll(word);
+}
+
+INLINE size_t next_value_stop(const struct walk *walk, size_t pos)
+{
+    return xml_map_next(walk->name + sizeof(walk->reader->map.name), pos);
+}
+
+INLINE const uint8_t *text_bits(const struct walk *walk)
+{
+    return walk->name + 2 * sizeof(walk->reader->map.name);
+}
+static_assert(offsetof(struct xml_map, value) - offsetof(struct xml_map, name) ==
+                  sizeof(((struct xml_map *)0)->name),
+              "value follows name");
+static_assert(offsetof(struct xml_map, text) - offsetof(struct xml_map, value) ==
+                  sizeof(((struct xml_map *)0)->name),
+              "text follows value");
+
+/* ---- namespaces ---- */
+
+/* As xml_ns_find(), without a loop where 64 octets may be read. */
+INLINE enum xml_ns find_ns(const struct walk *walk, size_t at, size_t size)
+{
+    struct bytes uri = bytes_of(walk->octets + at, size);
+#ifdef __AVX2__
+    if (size < XML_NS_URI_BYTES_MIN || size > XML_NS_URI_BYTES_MAX || at + 64 > walk->end)
+        return xml_ns_find(&walk->reader->ns_table, uri);
+    enum xml_ns ns = walk->reader->ns_table.slots[xml_ns_slot(&walk->reader->ns_table, uri)];
+    const uint8_t *known = (const uint8_t *)xml_ns_uris[ns].uri;
+    __m256i low = _mm256_cmpeq_epi8(_mm256_loadu_si256((const __m256i *)(const void *)known),
+                                    _mm256_loadu_si256((const __m256i *)(const void *)uri.at));
+    __m256i high =
+        _mm256_cmpeq_epi8(_mm256_loadu_si256((const __m256i *)(const void *)(known + 32)),
+                          _mm256_loadu_si256((const __m256i *)(const void *)(uri.at + 32)));
+    uint64_t same =
+        (uint32_t)_mm256_movemask_epi8(low) | (uint64_t)(uint32_t)_mm256_movemask_epi8(high) << 32;
+    bool is_known = xml_ns_uris[ns].size == size && (~same & ((1ull << size) - 1)) == 0;
+    return is_known ? ns : XML_NS_OTHER;
+#else
+    return xml_ns_find(&walk->reader->ns_table, uri);
+#endif
+}
+
+/* The node just written turns out to be xmlns='...'; false when the steps must look at it. */
+INLINE bool declare(struct walk *walk, struct xml_node *node, size_t at, size_t size)
+{
+    enum xml_ns ns = find_ns(walk, at, size);
+    if (ns == XML_NS_XML || ns == XML_NS_XMLNS)
+        return false;
+    put_word(node, node_head(XML_NODE_DECLARATION, walk->depth + 2, 5) | (uint64_t)ns << 48);
+    put_word(&node->next, pair(walk->index + 1, walk->index));
+    walk->level_high &= ~(uint64_t)0 << 48;
+    walk->level_high |= walk->index | (uint64_t)ns << LEVEL_NS_SHIFT;
+    return true;
+}
+
+/* ---- start tags ---- */
+
+INLINE uint32_t two_octets(const uint8_t *at)
+{
+    uint16_t two;
+    memcpy(&two, at, sizeof(two));
+    return two;
+}
+
+/* A value in quotes from the octet at quote_at on, the name from name_at to equals before it. Two
+ * octets behind it must be there. */
+INLINE bool value(struct walk *walk, size_t name_at, size_t equals, uint64_t head)
+{
+    const uint8_t *octets = walk->octets;
+    uint32_t two = two_octets(octets + equals);
+    size_t size = equals - name_at;
+    if (((two != ('=' | '"' << 8)) & (two != ('=' | '\'' << 8))) ||
+        !xml_is_ascii_name_start(octets[name_at]))
+        return false;
+    size_t value_at = equals + 2;
+    size_t value_end = next_value_stop(walk, value_at);
+    if (value_end + 2 >= walk->end || octets[value_end] != two >> 8)
+        return false;
+    uint64_t bit = xml_name_bit(octets + name_at, size);
+    if ((walk->names_seen & bit) != 0 || walk->index == walk->tag_limit)
+        return false;
+    uint64_t outer = pair(name_at, value_end + 1);
+    struct xml_node *node = walk->node;
+    put_word(node, head);
+    put_word(&node->at, outer);
+    put_word(&node->inner_at, outer + size + 2 - (1ull << 32));
+    put_word(&node->next, walk->index + 1);
+    if (size == 5 && memcmp(octets + name_at, "xmlns", 5) == 0 &&
+        !declare(walk, node, value_at, value_end - value_at))
+        return false;
+    walk->node++;
+    walk->index++;
+    walk->names_seen |= bit;
+    walk->pos = value_end + 1;
+    return true;
+}
+
+/* xml:lang='...' and its like: the prefix from name_at to the colon. */
+INLINE bool xml_attribute_value(struct walk *walk, size_t name_at, size_t colon)
+{
+    if (colon - name_at != 3 || memcmp(walk->octets + name_at, "xml", 3) != 0 ||
+        !xml_is_ascii_name_start(walk->octets[colon + 1]))
+        return false;
+    size_t equals = next_name_stop(walk, colon + 1);
+    if (equals + 1 >= walk->end)
+        return false;
+    uint64_t head = node_head(XML_NODE_ATTRIBUTE, walk->depth + 2, equals - colon - 1);
+    return value(walk, name_at, equals, head | 3u << 16 | (uint64_t)XML_NS_XML << 48);
+}
+
+/* At the space before an attribute. False, and nothing changed, when it is not the plain kind. */
+INLINE bool attribute(struct walk *walk)
+{
+    size_t name_at = walk->pos + 1;
+    size_t stop = next_name_stop(walk, name_at);
+    if (stop + 1 >= walk->end)
+        return false;
+    if (IS_UNLIKELY(walk->octets[stop] == ':'))
+        return xml_attribute_value(walk, name_at, stop);
+    return value(walk, name_at, stop,
+                 node_head(XML_NODE_ATTRIBUTE, walk->depth + 2, stop - name_at));
+}
+
+INLINE enum hop close_element(struct walk *walk, struct xml_node *node, size_t inner_end,
+                              size_t end)
+{
+    node->end = (uint32_t)end;
+    node->inner_end = (uint32_t)inner_end;
+    node->next = (uint32_t)walk->index;
+    walk->pos = end;
+    return walk->depth == 0 ? HOP_DONE : HOP_ON;
+}
+
+/* At the > or /> of a tag whose names are all plain. */
+INLINE enum hop finish_tag(struct walk *walk, size_t size)
+{
+    struct xml_node *node = tag_node(walk);
+    size_t inner_at = walk->pos + size;
+    node->attribute_count = (uint8_t)(walk->node - node - 1);
+    node->ns = (uint16_t)(walk->level_high >> LEVEL_NS_SHIFT);
+    node->ns_node = (uint32_t)walk->level_high;
+    node->inner_at = (uint32_t)inner_at;
+    if (size == 2)
+        return close_element(walk, node, inner_at, inner_at);
+    put_level(walk);
+    walk->depth++;
+    walk->pos = inner_at;
+    return HOP_ON;
+}
+
+/* Behind the name or an attribute of a start tag; two octets are there. STOP leaves phase TAG. */
+INLINE enum hop rest_of_tag(struct walk *walk)
+{
+    while (walk->octets[walk->pos] == ' ')
+        if (!attribute(walk)) {
+            put_level(walk);
+            return HOP_STOP;
+        }
+    uint32_t two = two_octets(walk->octets + walk->pos);
+    if ((two & 0xFF) == '>')
+        return finish_tag(walk, 1);
+    if (two == ('/' | '>' << 8))
+        return finish_tag(walk, 2);
+    put_level(walk);
+    return HOP_STOP;
+}
+
+/* At < of a start tag. False, and nothing changed, when its name is not the plain kind. */
+INLINE bool start_tag(struct walk *walk)
+{
+    const struct xml_limits *limits = walk->reader->limits;
+    size_t name_at = walk->pos + 1;
+    size_t stop = next_name_stop(walk, name_at);
+    size_t size = stop - name_at;
+    if (stop + 1 >= walk->end || !xml_is_ascii_name_start(walk->octets[name_at]) ||
+        size == NAME_BYTES_MAX || walk->index == limits->nodes_max ||
+        walk->depth == limits->depth_max)
+        return false;
+    uint8_t octet = walk->octets[stop];
+    if (octet == ':' || octet >= 0x80)
+        return false;
+    struct xml_node *node = walk->node++;
+    put_word(node, node_head(XML_NODE_ELEMENT, walk->depth + 1, size));
+    node->at = (uint32_t)walk->pos;
+    uint64_t inherited;
+    memcpy(&inherited, &level_at(walk, walk->depth)->default_node, sizeof(inherited));
+    uint64_t short_size = size <= 16 ? size : 0;
+    walk->level_low = pair(walk->index, name_at);
+    walk->level_high = (inherited << 8 >> 8) | short_size << LEVEL_SHORT_SHIFT;
+    walk->index++;
+    walk->tag_limit = walk->index + limits->attributes_max;
+    if (walk->tag_limit > limits->nodes_max)
+        walk->tag_limit = limits->nodes_max;
+    walk->names_seen = 0;
+    walk->pos = stop;
+    return true;
+}
+
+/* ---- content ---- */
+
 /* Whether the name of the innermost element stands at octets, and a > behind it. The caller
  * knows that 17 octets are there. */
-INLINE bool is_end_of(const uint8_t *octets, const uint8_t *name, uint32_t size)
+INLINE bool is_end_of(const uint8_t *octets, const uint8_t *name, size_t size)
 {
 #ifdef __SSE2__
-    __m128i same = _mm_cmpeq_epi8(_mm_loadu_si128((const __m128i *)octets),
-                                  _mm_loadu_si128((const __m128i *)name));
+    __m128i same = _mm_cmpeq_epi8(_mm_loadu_si128((const __m128i *)(const void *)octets),
+                                  _mm_loadu_si128((const __m128i *)(const void *)name));
     uint32_t differ = ~(uint32_t)_mm_movemask_epi8(same) & ((1u << size) - 1);
     return differ == 0 && octets[size] == '>';
 #else
@@ -51,168 +327,52 @@ INLINE bool is_end_of(const uint8_t *octets, const uint8_t *name, uint32_t size)
 #endif
 }
 
-INLINE enum hop close_element(struct walk *walk, uint32_t inner_end, uint32_t end)
-{
-    struct xml_node *nodes = walk->reader->nodes;
-    struct xml_node *node = &nodes[walk->level->node];
-    node->inner_end = walk->base + inner_end;
-    node->end = walk->base + end;
-    node->next = (uint32_t)(walk->node - nodes);
-    walk->pos = end;
-    walk->level--;
-    return walk->level == walk->reader->progress.levels ? HOP_DONE : HOP_ON;
-}
-
 /* At </ */
 INLINE enum hop end_tag(struct walk *walk)
 {
-    uint32_t size = walk->level->short_size;
-    uint32_t name_at = walk->pos + 2;
-    if (size == 0 || name_at + 17 > walk->end)
+    const struct xml_level *level = level_at(walk, walk->depth);
+    size_t size = level->short_size;
+    size_t name_at = walk->pos + 2;
+    if (size == 0 || name_at + 17 > walk->end ||
+        !is_end_of(walk->octets + name_at, walk->octets + level->name_at, size))
         return HOP_STOP;
-    if (!is_end_of(walk->octets + name_at, walk->reader->input.at + walk->level->name_at, size))
-        return HOP_STOP;
-    return close_element(walk, walk->pos, name_at + size + 1);
-}
-
-/* xmlns='...'; false when the steps must look at it. */
-INLINE bool declare(struct walk *walk, struct xml_node *node, struct bytes uri)
-{
-    enum xml_ns ns = xml_ns_find(&walk->reader->ns_table, uri);
-    if (ns == XML_NS_XML || ns == XML_NS_XMLNS)
-        return false;
-    uint32_t index = (uint32_t)(node - walk->reader->nodes);
-    node->kind = XML_NODE_DECLARATION;
-    node->ns = (uint16_t)ns;
-    node->ns_node = index;
-    walk->level[1].default_ns = (uint16_t)ns;
-    walk->level[1].default_node = index;
-    return true;
-}
-
-/* At the space before an attribute. False, and nothing changed, when it is not the plain kind. */
-INLINE bool attribute(struct walk *walk)
-{
-    const struct xml_map *map = &walk->reader->map;
-    const uint8_t *octets = walk->octets;
-    uint32_t name_at = walk->pos + 1;
-    uint32_t equals = xml_map_next(map->name, name_at);
-    if (equals + 1 >= walk->end || octets[equals] != '=' || walk->node == walk->node_limit)
-        return false;
-    uint8_t quote = octets[equals + 1];
-    uint32_t size = equals - name_at;
-    if ((quote != '"' && quote != '\'') || !xml_is_ascii_name_start(octets[name_at]) ||
-        size > XML_NAME_BYTES_MAX)
-        return false;
-    uint32_t value_at = equals + 2;
-    uint32_t value_end = xml_map_next(map->value, value_at);
-    if (value_end >= walk->end || octets[value_end] != quote)
-        return false;
-    uint64_t bit = xml_name_bit(octets + name_at, size);
-    if ((walk->names_seen & bit) != 0)
-        return false;
-    struct xml_node *node = walk->node;
-    *node = (struct xml_node){
-        .kind = XML_NODE_ATTRIBUTE,
-        .depth = (uint8_t)(walk->level - walk->reader->progress.levels + 2),
-        .name_size = (uint8_t)size,
-        .at = walk->base + name_at,
-        .end = walk->base + value_end + 1,
-        .inner_at = walk->base + value_at,
-        .inner_end = walk->base + value_end,
-        .next = (uint32_t)(node - walk->reader->nodes) + 1,
-    };
-    if (size == 5 && memcmp(octets + name_at, "xmlns", 5) == 0 &&
-        !declare(walk, node, bytes_of(octets + value_at, value_end - value_at)))
-        return false;
-    walk->names_seen |= bit;
-    walk->node++;
-    walk->pos = value_end + 1;
-    return true;
-}
-
-/* At the > or /> of a tag whose names are all plain. */
-INLINE enum hop finish_tag(struct walk *walk, uint32_t size)
-{
-    struct xml_level *level = walk->level + 1;
     struct xml_node *node = &walk->reader->nodes[level->node];
-    node->attribute_count = (uint8_t)(walk->node - node - 1);
-    node->ns = level->default_ns;
-    node->ns_node = level->default_node;
-    walk->pos += size;
-    node->inner_at = walk->base + walk->pos;
-    walk->level = level;
-    return size == 2 ? close_element(walk, walk->pos, walk->pos) : HOP_ON;
+    walk->depth--;
+    return close_element(walk, node, walk->pos, name_at + size + 1);
 }
 
-/* Behind the name or an attribute of a start tag. STOP leaves phase TAG behind. */
-INLINE enum hop rest_of_tag(struct walk *walk)
+/* Steps over references in text from the first on; returns the next stop of another kind. Takes no
+ * walk: one whose address is known outside the loop would live in memory. */
+NOINLINE static size_t skip_references(struct bytes octets, const uint8_t *text, size_t pos)
 {
-    const struct xml_reader *reader = walk->reader;
-    const struct xml_node *node = &reader->nodes[walk->level[1].node];
-    const struct xml_node *attributes_end = node + 1 + reader->limits->attributes_max;
-    while (walk->pos + 1 < walk->end && walk->octets[walk->pos] == ' ')
-        if (walk->node == attributes_end || !attribute(walk))
-            return HOP_STOP;
-    if (walk->pos + 1 >= walk->end || node->prefix_size != 0 || reader->progress.has_prefixes != 0)
-        return HOP_STOP;
-    uint8_t octet = walk->octets[walk->pos];
-    if (octet == '>')
-        return finish_tag(walk, 1);
-    if (octet == '/' && walk->octets[walk->pos + 1] == '>')
-        return finish_tag(walk, 2);
-    return HOP_STOP;
+    while (pos < octets.size && octets.at[pos] == '&') {
+        struct xml_taken taken = xml_take_reference(bytes_from(octets, pos));
+        if (taken.take != XML_TAKE_OK)
+            return pos;
+        pos = xml_map_next(text, pos + taken.size);
+    }
+    return pos;
 }
 
-/* At < of a start tag. False, and nothing changed, when its name is not the plain kind. */
-INLINE bool start_tag(struct walk *walk)
-{
-    uint32_t name_at = walk->pos + 1;
-    uint32_t stop = xml_map_next(walk->reader->map.name, name_at);
-    uint32_t size = stop - name_at;
-    if (stop >= walk->end || !xml_is_ascii_name_start(walk->octets[name_at]) ||
-        size > XML_NAME_BYTES_MAX || walk->node == walk->node_limit ||
-        walk->level == walk->level_limit)
-        return false;
-    uint8_t octet = walk->octets[stop];
-    if (octet != ' ' && octet != '>' && octet != '/')
-        return false;
-    uint32_t index = (uint32_t)(walk->node - walk->reader->nodes);
-    *walk->node++ = (struct xml_node){
-        .kind = XML_NODE_ELEMENT,
-        .depth = (uint8_t)(walk->level - walk->reader->progress.levels + 1),
-        .name_size = (uint8_t)size,
-        .at = walk->base + walk->pos,
-    };
-    walk->level[1] = walk->level[0];
-    walk->level[1].node = index;
-    walk->level[1].name_at = walk->base + name_at;
-    walk->level[1].short_size = size <= 16 ? (uint8_t)size : 0;
-    walk->names_seen = 0;
-    walk->pos = stop;
-    return true;
-}
-
-/* Text up to the next <, if any, and it has nothing in it to look at. */
+/* Text up to the next <, and an octet behind that. False, and nothing changed, when there is
+ * anything else in it but references. */
 INLINE bool text(struct walk *walk)
 {
-    uint32_t stop = xml_map_next(walk->reader->map.text, walk->pos);
-    if (stop + 1 >= walk->end || walk->octets[stop] != '<')
-        return false;
-    if (stop == walk->pos)
-        return true;
-    if (walk->node == walk->node_limit || walk->level == walk->reader->progress.levels)
+    uint64_t head = node_head(XML_NODE_TEXT, walk->depth + 1, 0);
+    size_t stop = xml_map_next(text_bits(walk), walk->pos);
+    if (stop < walk->end && walk->octets[stop] == '&') {
+        stop = skip_references(bytes_of(walk->octets, walk->end), text_bits(walk), stop);
+        head |= (uint64_t)XML_NODE_IS_ESCAPED << 40;
+    }
+    if (stop + 1 >= walk->end || walk->octets[stop] != '<' ||
+        walk->index == walk->reader->limits->nodes_max || walk->depth == 0)
         return false;
     struct xml_node *node = walk->node++;
-    *node = (struct xml_node){
-        .kind = XML_NODE_TEXT,
-        .depth = (uint8_t)(walk->level - walk->reader->progress.levels + 1),
-        .at = walk->base + walk->pos,
-        .end = walk->base + stop,
-        .inner_at = walk->base + walk->pos,
-        .inner_end = walk->base + stop,
-        .next = (uint32_t)(node - walk->reader->nodes) + 1,
-    };
+    uint64_t extent = pair(walk->pos, stop);
+    put_word(node, head);
+    put_word(&node->at, extent);
+    put_word(&node->inner_at, extent);
+    put_word(&node->next, ++walk->index);
     walk->pos = stop;
     return true;
 }
@@ -221,43 +381,62 @@ INLINE bool text(struct walk *walk)
 INLINE enum hop content(struct walk *walk, uint8_t *phase)
 {
     *phase = XML_PHASE_CONTENT;
-    if (!text(walk))
+    if (walk->pos + 1 >= walk->end)
+        return HOP_STOP;
+    if (walk->octets[walk->pos] != '<' && !text(walk))
         return HOP_STOP;
     if (walk->octets[walk->pos + 1] == '/')
-        return walk->level == walk->reader->progress.levels ? HOP_STOP : end_tag(walk);
+        return walk->depth == 0 ? HOP_STOP : end_tag(walk);
     if (!start_tag(walk))
         return HOP_STOP;
     *phase = XML_PHASE_TAG;
     return rest_of_tag(walk);
 }
 
-bool xml_fast(struct xml_reader *reader)
+/* Takes up a start tag that the steps began: false when they must end it, too. */
+INLINE bool resume_tag(struct walk *walk)
+{
+    const struct xml_progress *progress = &walk->reader->progress;
+    const struct xml_limits *limits = walk->reader->limits;
+    const struct xml_level *level = level_at(walk, walk->depth + 1);
+    memcpy(&walk->level_low, level, sizeof(walk->level_low));
+    memcpy(&walk->level_high, &level->default_node, sizeof(walk->level_high));
+    walk->names_seen = progress->names_seen;
+    walk->tag_limit = level->node + 1 + limits->attributes_max;
+    if (walk->tag_limit > limits->nodes_max)
+        walk->tag_limit = limits->nodes_max;
+    return walk->pos + 1 < walk->end && progress->has_prefixes == 0 &&
+           tag_node(walk)->prefix_size == 0;
+}
+
+bool XML_FAST(struct xml_reader *reader)
 {
     struct xml_progress *progress = &reader->progress;
     ASSERT(progress->pos >= reader->map.at && progress->pos <= reader->map.end);
     struct walk walk = {
         .reader = reader,
-        .octets = reader->input.at + reader->map.at,
-        .base = reader->map.at,
-        .pos = progress->pos - reader->map.at,
-        .end = reader->map.end - reader->map.at,
-        .node = reader->nodes + progress->node_count,
-        .node_limit = reader->nodes + reader->limits->nodes_max,
-        .level = progress->levels + progress->depth,
-        .level_limit = progress->levels + reader->limits->depth_max,
-        .names_seen = progress->names_seen,
+        .octets = reader->input.at,
+        .name = xml_map_bits(&reader->map, reader->map.name),
+        .pos = progress->pos,
+        .end = reader->map.end,
+        .node = &reader->nodes[progress->node_count],
+        .index = progress->node_count,
+        .depth = progress->depth,
     };
     uint8_t phase = progress->phase;
     enum hop hop = HOP_ON;
-    if (phase == XML_PHASE_TAG)
+    if (phase == XML_PHASE_TAG) {
+        if (!resume_tag(&walk))
+            return false;
         hop = rest_of_tag(&walk);
-    else
+    } else {
         progress->has_prefixes = 0;
+    }
     while (hop == HOP_ON)
         hop = content(&walk, &phase);
-    progress->pos = walk.base + walk.pos;
-    progress->node_count = (uint32_t)(walk.node - reader->nodes);
-    progress->depth = (uint32_t)(walk.level - progress->levels);
+    progress->pos = (uint32_t)walk.pos;
+    progress->node_count = (uint32_t)walk.index;
+    progress->depth = (uint32_t)walk.depth;
     progress->names_seen = walk.names_seen;
     progress->phase = phase;
     return hop == HOP_DONE;

@@ -8,9 +8,9 @@
 #define TRIES_MAX 100000u
 
 const struct xml_ns_uri_row xml_ns_uris[XML_NS_COUNT] = {
-    [XML_NS_NONE] = {0, ""},
-    [XML_NS_OTHER] = {0, ""},
-#define XML_NS(name, uri) [XML_NS_##name] = {sizeof(uri) - 1, uri},
+    [XML_NS_NONE] = {"", 0},
+    [XML_NS_OTHER] = {"", 0},
+#define XML_NS(name, uri) [XML_NS_##name] = {uri, sizeof(uri) - 1},
 #include "stentor/xml_ns.def"
 #undef XML_NS
 };

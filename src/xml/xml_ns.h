@@ -18,8 +18,8 @@ struct xml_ns_table {
 static_assert(XML_NS_COUNT <= 255, "a slot is an octet");
 
 struct xml_ns_uri_row {
+    char uri[XML_NS_URI_BYTES_MAX + 1]; /* zeros behind it: 64 octets may be read */
     uint8_t size;
-    char uri[XML_NS_URI_BYTES_MAX];
 };
 extern const struct xml_ns_uri_row xml_ns_uris[XML_NS_COUNT];
 

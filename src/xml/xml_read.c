@@ -28,6 +28,15 @@ static void forget(struct xml_reader *reader)
     reader->progress.depth = 0;
 }
 
+static bool (*find_fast(void))(struct xml_reader *)
+{
+#ifdef __x86_64__
+    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("bmi2"))
+        return xml_fast_avx2;
+#endif
+    return xml_fast;
+}
+
 struct xml_reader *xml_reader_create(struct heap *heap, const struct xml_limits *limits)
 {
     ASSERT(limits->nodes_max >= 1);
@@ -38,6 +47,7 @@ struct xml_reader *xml_reader_create(struct heap *heap, const struct xml_limits 
     reader->nodes = (struct xml_node *)(void *)((uint8_t *)reader + nodes_offset());
     reader->nodes_max = limits->nodes_max;
     reader->scanner = xml_scanner_find();
+    reader->fast = find_fast();
     xml_map_reset(&reader->map);
     xml_ns_table_init(&reader->ns_table);
     forget(reader);
@@ -148,7 +158,7 @@ static enum xml_step run(struct xml_reader *reader)
         if (is_boundary && progress->kind == XML_ITEM_STANZA && !reader->is_stepping_always) {
             if (progress->pos < reader->map.at || progress->pos >= reader->map.end)
                 xml_map_fill(&reader->map, reader->scanner, reader->input, progress->pos);
-            if (xml_fast(reader))
+            if (reader->fast(reader))
                 return XML_STEP_DONE;
         }
         enum xml_step step = xml_step(reader);

@@ -40,7 +40,7 @@ enum xml_step {
 };
 
 /* An open element, or level 0: the scope. While a start tag is read, the level above the current
- * one is being made. */
+ * one is being made. Two words, because the fast way reads and writes it as such. */
 struct xml_level {
     uint32_t node;
     uint32_t name_at;      /* offset of the qualified name */
@@ -49,11 +49,11 @@ struct xml_level {
     uint8_t prefix_count; /* of xml_progress.prefixes in scope */
     uint8_t short_size;   /* size of the qualified name if at most 16, else 0 */
 };
-static_assert(sizeof(struct xml_level) == 16, "copied as one vector");
+static_assert(sizeof(struct xml_level) == 16, "two words");
 
 /* The item so far, in the order that xml_reader_save() copies: levels in use come last. */
 struct xml_progress {
-    uint64_t names_seen; /* in this start tag: one bit a hash of a name without prefix */
+    uint64_t names_seen; /* in this start tag: a bit for each name, see xml_name_bit() */
     uint32_t start;      /* offset of the item */
     uint32_t pos;        /* offset of the next octet to look at */
     uint32_t node_count;
@@ -76,6 +76,7 @@ struct xml_reader {
     struct xml_node *nodes; /* nodes_max and one for the end */
     uint32_t nodes_max;
     const struct xml_scanner *scanner;
+    bool (*fast)(struct xml_reader *reader);
     uint64_t stamp;          /* of the input that map belongs to */
     bool is_stepping_always; /* tests: never the fast way */
     struct xml_progress progress;
@@ -83,8 +84,8 @@ struct xml_reader {
     struct xml_ns_table ns_table;
 };
 
-/* Bit of names_seen for a name: equal names have equal bits. */
-static inline uint64_t xml_name_bit(const uint8_t *name, uint32_t size)
+/* Bit of names_seen for a qualified name: equal names have equal bits. */
+static inline uint64_t xml_name_bit(const uint8_t *name, size_t size)
 {
     return (uint64_t)1 << ((name[0] + name[size - 1] * 4u + size * 9u) & 63);
 }
@@ -105,8 +106,10 @@ static inline enum xml_step xml_step_bad(struct xml_reader *reader, enum xml_fau
 /* ---- xml_fast.c ---- */
 
 /* From phase CONTENT or TAG at an octet inside the map. True when the item is complete; otherwise
- * the steps go on from the phase left behind. */
+ * the steps go on from the phase left behind. One source, built for any processor and for those
+ * with AVX2 and BMI2. */
 bool xml_fast(struct xml_reader *reader);
+bool xml_fast_avx2(struct xml_reader *reader);
 
 /* ---- xml_step.c ---- */
 

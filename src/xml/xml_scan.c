@@ -422,6 +422,7 @@ void xml_map_fill(struct xml_map *map, const struct xml_scanner *scanner, struct
                   uint32_t at)
 {
     ASSERT(at <= input.size);
+    at -= at % 64;
     uint32_t size = (uint32_t)input.size - at;
     if (size > XML_MAP_BYTES)
         size = XML_MAP_BYTES;

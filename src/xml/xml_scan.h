@@ -23,7 +23,7 @@
 static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "a map is read at octet offsets");
 
 struct xml_map {
-    uint32_t at;     /* input offset of bit 0 */
+    uint32_t at;     /* input offset of bit 0, a multiple of 64 */
     uint32_t end;    /* input offset behind the last octet looked at */
     uint32_t bad_at; /* input offset of the first illegal character found so far, or NONE */
     /* One word a block, one word all set, one more that a search may read past it. */
@@ -55,22 +55,35 @@ const struct xml_scanner *xml_scanner_find(void);
 
 /* Nothing looked at yet, nothing bad. */
 void xml_map_reset(struct xml_map *map);
-/* Looks at input from offset at on, as much as the map holds. bad_at keeps what was found before.
+/* Looks at input from the block of offset at on, as much as the map holds. bad_at keeps what was
+ * found before.
  */
 void xml_map_fill(struct xml_map *map, const struct xml_scanner *scanner, struct bytes input,
                   uint32_t at);
 
+/* The bits from number bit on, at least 57 of them, the nearest lowest. */
+static inline uint64_t xml_map_word(const uint8_t *bits, size_t bit)
+{
+    uint64_t word;
+    memcpy(&word, bits + (bit >> 3), sizeof(word));
+    return word >> (bit & 7);
+}
+
 /* Number of the first set bit at or behind bit; there is one. */
-static inline uint32_t xml_map_next(const uint64_t *bits, uint32_t bit)
+static inline size_t xml_map_next(const uint8_t *bits, size_t bit)
 {
     for (;;) {
-        uint64_t word;
-        memcpy(&word, (const uint8_t *)bits + (bit >> 3), sizeof(word));
-        word >>= bit & 7;
+        uint64_t word = xml_map_word(bits, bit);
         if (IS_LIKELY(word != 0))
-            return bit + (uint32_t)__builtin_ctzll(word);
-        bit = (bit & ~7u) + 64;
+            return bit + (size_t)__builtin_ctzll(word);
+        bit = (bit & ~(size_t)7) + 64;
     }
+}
+
+/* The bits of one bitmap such that bit numbers are input offsets. Not to be read below map->at. */
+static inline const uint8_t *xml_map_bits(const struct xml_map *map, const uint64_t *words)
+{
+    return (const uint8_t *)((uintptr_t)words - map->at / 8);
 }
 
 #endif

@@ -32,7 +32,7 @@ uint32_t xml_find(struct xml_reader *reader, const uint64_t *bits, uint32_t pos)
     if (pos < map->at || pos > map->end)
         xml_map_fill(map, reader->scanner, reader->input, pos);
     for (;;) {
-        pos = map->at + xml_map_next(bits, pos - map->at);
+        pos = (uint32_t)xml_map_next(xml_map_bits(map, bits), pos);
         if (pos < map->end)
             return pos;
         if (map->end == reader->input.size)

@@ -349,8 +349,7 @@ static enum xml_step step_attribute_name(struct xml_reader *reader)
     if (node == NULL)
         return XML_STEP_BAD;
     set_name(node, &name);
-    if (name.prefix_size == 0)
-        progress->names_seen |= xml_name_bit(reader->input.at + at, name.name_size);
+    progress->names_seen |= xml_name_bit(reader->input.at + at, name.end - at);
     progress->pos = name.end;
     progress->phase = XML_PHASE_EQUALS;
     return XML_STEP_ON;
