@@ -164,3 +164,24 @@ bool blob_is_live(const struct blob_table *table, uint32_t blob)
 {
     return find_row(table, blob) != ROW_NONE;
 }
+
+void blob_count_acked(struct blob_table *table, uint32_t blob)
+{
+    uint32_t index = find_row(table, blob);
+    ASSERT(index != ROW_NONE);
+    table->rows[index].acked++;
+}
+
+void blob_count_lost(struct blob_table *table, uint32_t blob)
+{
+    uint32_t index = find_row(table, blob);
+    ASSERT(index != ROW_NONE);
+    table->rows[index].lost++;
+}
+
+const struct blob_row *blob_row(const struct blob_table *table, uint32_t blob)
+{
+    uint32_t index = find_row(table, blob);
+    ASSERT(index != ROW_NONE);
+    return &table->rows[index];
+}

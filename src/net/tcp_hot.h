@@ -13,8 +13,7 @@
 #ifndef STENTOR_NET_TCP_HOT_H
 #define STENTOR_NET_TCP_HOT_H
 
-#include "stentor/net.h"
-#include "stentor/wheel.h"
+#include "tcp_row.h"
 
 /* Octets of a blob in sequence space. Immutable from tcp_send() to the acknowledgement. */
 struct tcp_reference {
@@ -39,13 +38,12 @@ struct tcp_range {
 #define TCP_RANGES_MAX 16u /* a connection; CVE-2018-5390 */
 
 #define TCP_HOT_FIN_QUEUED 0x01u   /* tcp_close() was called; FIN stands at snd_end */
-#define TCP_HOT_DIRTY 0x02u        /* on the list of net_flush() */
+#define TCP_HOT_DIRTY 0x02u        /* on the list of tcp_flush() */
 #define TCP_HOT_REFUSED 0x04u      /* tcp_send() said ERROR_LIMIT: a NET_SENT is owed */
 #define TCP_HOT_RECOVERING 0x08u   /* RFC 6582, until snd_una passes recover */
 #define TCP_HOT_PERSISTING 0x10u   /* resend_at_ns is the persist timer's */
 #define TCP_HOT_TIMING 0x20u       /* timed_seq is being timed: RFC 6298 3, without timestamps */
 #define TCP_HOT_PEER_FIN 0x40u     /* a FIN waits at peer_fin_seq behind a gap */
-#define TCP_HOT_RANDOM_ISN 0x80u   /* spare for tests: see tcp_open.c */
 
 #define TCP_NEVER UINT64_MAX
 
@@ -64,7 +62,7 @@ struct tcp_hot {
     uint32_t reference_tail;
     uint32_t reference_at; /* where segment_fill() last stopped; a hint within the list */
     uint64_t resend_at_ns; /* retransmission, persist or SYN timer; TCP_NEVER = off */
-    uint32_t dirty_next;
+    uint32_t iss; /* SYN_SENT only */
     uint16_t dup_acks;
     uint8_t flags; /* TCP_HOT_* */
     uint8_t tries; /* expiries in a row of resend_at_ns: the backoff */
@@ -87,7 +85,7 @@ struct tcp_hot {
     uint32_t range_head;
     uint32_t range_count;
     uint32_t peer_fin_seq;
-    uint32_t iss;     /* SYN_SENT only */
+    uint32_t spare_3;
     uint8_t reserve[48]; /* SACK scoreboard, RACK: the next version's */
 };
 static_assert(sizeof(struct tcp_hot) == 3 * CACHE_LINE, "docs/LIMITS.md counts on three lines");
@@ -111,38 +109,5 @@ struct tcp_time_wait {
     uint64_t expires_at_ns;
 };
 static_assert(sizeof(struct tcp_time_wait) == 56, "docs/LIMITS.md counts on 56 octets");
-
-/* All of TCP but the rows, embedded in struct net as `tcp`. */
-struct tcp_parts {
-    struct wheel wheel; /* timer k = extension k */
-    struct pool hot_pool;
-    struct tcp_hot *hots;
-    struct pool reference_pool;
-    struct tcp_reference *references;
-    struct pool range_pool;
-    struct tcp_range *ranges; /* heap, not arena: they hold pointers */
-    uint32_t spent_ranges;    /* handed up this turn; freed by tcp_release() */
-    uint64_t reorder_bytes;
-
-    uint32_t *owed; /* connections whose ACK waits for the end of the burst */
-    uint32_t owed_count;
-    uint32_t dirty_head; /* extension indices, by dirty_next */
-    uint32_t dying_head; /* rows whose NET_CLOSED is not raised yet, by tcp_row.link */
-    uint32_t dying_tail;
-    uint32_t buried_head; /* rows whose NET_CLOSED was raised; to the pool at the next input */
-
-    struct tcp_time_wait *time_wait; /* ring */
-    uint32_t *time_wait_buckets;
-    uint32_t time_wait_mask;
-    uint32_t time_wait_max;
-    uint32_t time_wait_first;
-    uint32_t time_wait_count;
-
-    uint16_t window;    /* receive window as advertised, unscaled */
-    uint8_t rcv_scale;
-    uint16_t ephemeral_next;
-    uint32_t isn_forced; /* tests: added to a chosen ISN; see tcp_open.c */
-    bool is_isn_forced;
-};
 
 #endif

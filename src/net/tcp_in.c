@@ -1,0 +1,400 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Segments of open connections, by the eight steps of RFC 9293 section 3.10.7.4, numbered below.
+ * A pure in-order segment of a parked connection touches its row and nothing else: no step borrows
+ * an extension but the keeping of octets that came ahead of a gap. Blind attacks meet RFC 5961
+ * (exact reset, challenge ACKs, bounded acknowledgements); timestamps RFC 7323.
+ *
+ * Acknowledgements of in-order octets wait for the end of the burst, one a connection; what is out
+ * of order or old is acknowledged at once, since the peer's recovery counts duplicates. */
+#include "tcp.h"
+
+/* What is left of a segment as the steps go through it. */
+struct arrival {
+    uint32_t seq;
+    struct bytes octets;
+    bool has_fin;
+    struct tcp_options options;
+};
+
+enum step { STEP_ON, STEP_DONE };
+
+void tcp_set_state(struct net *net, uint32_t conn, enum tcp_state state)
+{
+    struct tcp_row *row = &net->rows[conn];
+    trace_add(net->options.trace, net->now_ns, net_handle(net, conn), TRACE_TCP_STATE, row->state,
+              (uint32_t)state);
+    row->state = (uint8_t)state;
+}
+
+static enum step drop(struct net *net, uint32_t conn, const struct tcp_segment *segment,
+                      enum metric reason)
+{
+    net_count(net, reason);
+    trace_add(net->options.trace, net->now_ns, net_handle(net, conn), TRACE_TCP_DROP,
+              (uint32_t)reason, segment->ip_size);
+    return STEP_DONE;
+}
+
+/* ---- step 1: sequence number ---- */
+
+static bool is_in_window(const struct tcp_row *row, const struct tcp_segment *segment)
+{
+    uint32_t window = row->rcv_adv - row->rcv_nxt;
+    uint32_t length = tcp_segment_length(segment);
+    if (seq_is_within(segment->seq, row->rcv_nxt, window))
+        return true;
+    if (length == 0) /* our window may be used up: then only the next sequence number will do */
+        return segment->seq == row->rcv_nxt;
+    return seq_is_within(segment->seq + length - 1, row->rcv_nxt, window);
+}
+
+/* RFC 7323 5.3, with 5.5: a timestamp of more than 24 days ago says nothing. */
+static bool is_wrapped(const struct net *net, const struct tcp_row *row,
+                       const struct tcp_options *options)
+{
+    return (row->flags & TCP_ROW_TIMESTAMPS) != 0 && options->has_timestamps &&
+           seq_is_before(options->ts_value, row->ts_recent) &&
+           tcp_now_s(net) - row->active_at_s < TCP_PAWS_SECONDS_MAX;
+}
+
+/* A segment with octets may be a retransmission and must be answered; one without may be the
+ * other half of a loop of acknowledgements. */
+static enum step refuse_sequence(struct net *net, uint32_t conn, const struct tcp_segment *segment,
+                                 enum metric reason)
+{
+    if ((segment->flags & TCP_RST) != 0)
+        return drop(net, conn, segment, reason);
+    if (tcp_segment_length(segment) != 0 && (segment->flags & TCP_SYN) == 0)
+        tcp_transmit_ack(net, conn);
+    else
+        tcp_challenge(net, conn);
+    return drop(net, conn, segment, reason);
+}
+
+static enum step check_sequence(struct net *net, uint32_t conn, const struct tcp_segment *segment,
+                                struct arrival *arrival)
+{
+    struct tcp_row *row = &net->rows[conn];
+    if (is_wrapped(net, row, &arrival->options) && (segment->flags & TCP_RST) == 0)
+        return refuse_sequence(net, conn, segment, METRIC_TCP_DROP_PAWS);
+    if (!is_in_window(row, segment))
+        return refuse_sequence(net, conn, segment, METRIC_TCP_DROP_SEQUENCE);
+    return STEP_ON;
+}
+
+/* Cuts the segment down to the window. */
+static void trim(const struct tcp_row *row, struct arrival *arrival)
+{
+    uint32_t size = (uint32_t)arrival->octets.size;
+    if (seq_is_before(arrival->seq, row->rcv_nxt)) {
+        uint32_t old = row->rcv_nxt - arrival->seq;
+        arrival->octets = bytes_from(arrival->octets, old);
+        arrival->has_fin = arrival->has_fin && old <= size;
+        arrival->seq = row->rcv_nxt;
+        size = (uint32_t)arrival->octets.size;
+    }
+    uint32_t room = row->rcv_adv - arrival->seq;
+    if (size > room) {
+        arrival->octets = bytes_slice(arrival->octets, 0, room);
+        arrival->has_fin = false;
+    }
+}
+
+/* ---- steps 2 to 4: reset, security (there is none), SYN ---- */
+
+static enum step check_reset(struct net *net, uint32_t conn, const struct tcp_segment *segment)
+{
+    if ((segment->flags & TCP_RST) == 0)
+        return STEP_ON;
+    if (segment->seq != net->rows[conn].rcv_nxt) { /* RFC 5961 3.2 */
+        tcp_challenge(net, conn);
+        return drop(net, conn, segment, METRIC_TCP_DROP_RESET);
+    }
+    net_count(net, METRIC_TCP_RESETS_RECEIVED);
+    tcp_die(net, conn, NET_CLOSE_RESET);
+    return STEP_DONE;
+}
+
+static enum step check_syn(struct net *net, uint32_t conn, const struct tcp_segment *segment)
+{
+    if ((segment->flags & TCP_SYN) == 0)
+        return STEP_ON;
+    tcp_challenge(net, conn); /* RFC 5961 4.2 */
+    return drop(net, conn, segment, METRIC_TCP_DROP_SYN);
+}
+
+/* ---- step 5: acknowledgement ---- */
+
+/* RFC 5961 5.2. The largest window the peer can have offered bounds how old an ACK may be. */
+static bool is_ack_in_window(const struct net *net, const struct tcp_row *row, uint32_t ack)
+{
+    uint32_t window_max = (uint32_t)UINT16_MAX << row->snd_scale;
+    uint32_t first = tcp_una(net, row) - window_max;
+    return !seq_is_after(ack, row->snd_nxt) && !seq_is_before(ack, first);
+}
+
+/* Prefers our own clock, which is finer, where no octet timed was sent twice. A backed-off timeout
+ * stands until there is a sample (RFC 6298 section 5, last paragraphs: Karn). */
+static void sample_rtt(struct net *net, const struct tcp_row *row, struct tcp_hot *hot,
+                       const struct tcp_segment *segment, const struct tcp_options *options)
+{
+    if ((hot->flags & TCP_HOT_TIMING) != 0) {
+        if (seq_is_before(segment->ack, hot->timed_seq))
+            return;
+        hot->flags &= (uint8_t)~TCP_HOT_TIMING;
+        hot->tries = 0;
+        tcp_rtt_sample(hot, (uint32_t)((net->now_ns - hot->timed_at_ns) / NS_PER_US));
+        return;
+    }
+    if (!options->has_timestamps || options->ts_echo == 0)
+        return;
+    struct tcp_key key = tcp_row_key(row);
+    uint32_t rtt_ms = tcp_timestamp(net, &key) - options->ts_echo;
+    if (rtt_ms > TCP_RTO_US_MAX / 1000)
+        return;
+    hot->tries = 0;
+    tcp_rtt_sample(hot, rtt_ms * 1000);
+}
+
+static void take_window(struct net *net, struct tcp_row *row, struct tcp_hot *hot,
+                        const struct tcp_segment *segment)
+{
+    bool is_newer = seq_is_after(segment->seq, hot->snd_wl1) ||
+                    (segment->seq == hot->snd_wl1 && !seq_is_after(hot->snd_wl2, segment->ack));
+    if (!is_newer)
+        return;
+    hot->snd_wl1 = segment->seq;
+    hot->snd_wl2 = segment->ack;
+    row->snd_wnd = segment->window;
+    uint32_t window = tcp_send_window(row);
+    if (window > hot->snd_wnd_max)
+        hot->snd_wnd_max = window;
+    if ((hot->flags & TCP_HOT_PERSISTING) == 0 || window == 0)
+        return;
+    hot->flags &= (uint8_t)~TCP_HOT_PERSISTING;
+    hot->tries = 0;
+    hot->resend_at_ns = TCP_NEVER;
+    hot->send_at = hot->snd_una; /* the probe's octet, unless it was taken */
+    hot->progress_at_ns = net->now_ns;
+}
+
+/* RFC 5681 section 2, the definition of a duplicate. */
+static bool is_duplicate_ack(const struct tcp_row *row, const struct tcp_hot *hot,
+                             const struct tcp_segment *segment)
+{
+    return segment->ack == hot->snd_una && row->snd_nxt != hot->snd_una &&
+           tcp_segment_length(segment) == 0 && segment->window == row->snd_wnd &&
+           (hot->flags & TCP_HOT_PERSISTING) == 0;
+}
+
+static void acknowledge(struct net *net, uint32_t conn, const struct tcp_segment *segment,
+                        struct net_events *events)
+{
+    struct tcp_row *row = &net->rows[conn];
+    struct tcp_hot *hot = tcp_hot_of(net, row);
+    uint32_t mss = tcp_segment_room(row);
+    enum tcp_reaction reaction = tcp_congestion_acked(hot, segment->ack, row->snd_nxt, mss);
+    hot->snd_una = segment->ack;
+    hot->send_at = seq_later(hot->send_at, hot->snd_una);
+    hot->progress_at_ns = net->now_ns;
+    hot->quiet_at_ns = net->now_ns;
+    if (hot->snd_una == tcp_stream_end(hot))
+        hot->flags &= (uint8_t)~TCP_HOT_PERSISTING;
+    if ((hot->flags & TCP_HOT_PERSISTING) == 0)
+        hot->resend_at_ns = TCP_NEVER; /* RFC 6298 5.2, 5.3: off, or from now */
+    tcp_references_acked(net, conn, segment->ack);
+    if (reaction == TCP_REACT_RESEND_FIRST)
+        tcp_transmit_first(net, conn);
+    if (row->snd_nxt != hot->snd_una && hot->resend_at_ns == TCP_NEVER)
+        hot->resend_at_ns = net->now_ns + tcp_rto_ns(hot);
+    if ((hot->flags & TCP_HOT_REFUSED) != 0 &&
+        tcp_queued_bytes(net, conn) <= net->options.send_bytes_max / 2) {
+        hot->flags &= (uint8_t)~TCP_HOT_REFUSED;
+        net_event_add(events, (struct net_event){.kind = NET_SENT, .conn = conn});
+    }
+}
+
+static void count_duplicate(struct net *net, uint32_t conn)
+{
+    struct tcp_row *row = &net->rows[conn];
+    struct tcp_hot *hot = tcp_hot_of(net, row);
+    if (tcp_congestion_duplicate(hot, row->snd_nxt, tcp_segment_room(row)) !=
+        TCP_REACT_RESEND_FIRST)
+        return;
+    net_count(net, METRIC_TCP_FAST_RETRANSMITS);
+    tcp_transmit_first(net, conn);
+}
+
+static enum step take_ack(struct net *net, uint32_t conn, const struct tcp_segment *segment,
+                          struct arrival *arrival, struct net_events *events)
+{
+    struct tcp_row *row = &net->rows[conn];
+    if ((segment->flags & TCP_ACK) == 0)
+        return drop(net, conn, segment, METRIC_TCP_DROP_NO_ACK);
+    if (!is_ack_in_window(net, row, segment->ack)) {
+        tcp_challenge(net, conn);
+        return drop(net, conn, segment, METRIC_TCP_DROP_ACK);
+    }
+    struct tcp_hot *hot = tcp_hot_of(net, row);
+    if (hot == NULL) { /* parked: nothing is in flight */
+        if (segment->ack == row->snd_nxt)
+            row->snd_wnd = segment->window;
+        return STEP_ON;
+    }
+    bool is_duplicate = is_duplicate_ack(row, hot, segment);
+    if (seq_is_after(segment->ack, hot->snd_una)) {
+        sample_rtt(net, row, hot, segment, &arrival->options);
+        acknowledge(net, conn, segment, events);
+    } else if (is_duplicate) {
+        count_duplicate(net, conn);
+    }
+    if (!seq_is_before(segment->ack, hot->snd_una))
+        take_window(net, row, hot, segment);
+    bool is_fin_acked =
+        (hot->flags & TCP_HOT_FIN_QUEUED) != 0 && hot->snd_una == tcp_stream_end(hot);
+    if (hot->send_at != tcp_stream_end(hot))
+        tcp_mark_dirty(net, conn);
+    tcp_timer_update(net, conn);
+    if (is_fin_acked)
+        tcp_fin_acked(net, conn);
+    return row->state == TCP_FREE ? STEP_DONE : STEP_ON;
+}
+
+/* ---- step 6: urgent, ignored: its octets are delivered in line. Step 7: text ---- */
+
+static bool is_open_for_text(const struct tcp_row *row)
+{
+    return row->state == TCP_ESTABLISHED || row->state == TCP_FIN_WAIT_1 ||
+           row->state == TCP_FIN_WAIT_2;
+}
+
+static void take_ahead(struct net *net, uint32_t conn, const struct tcp_segment *segment,
+                       const struct arrival *arrival)
+{
+    struct tcp_hot *hot = tcp_unpark(net, conn);
+    if (hot == NULL) {
+        (void)drop(net, conn, segment, METRIC_TCP_DROP_HOT_EMPTY);
+    } else if (!tcp_reorder_add(net, hot, arrival->seq, arrival->octets)) {
+        (void)drop(net, conn, segment, METRIC_TCP_DROP_REORDER);
+    } else {
+        net_count(net, METRIC_TCP_OUT_OF_ORDER);
+        hot->quiet_at_ns = net->now_ns;
+        if (arrival->has_fin) {
+            hot->flags |= TCP_HOT_PEER_FIN;
+            hot->peer_fin_seq = arrival->seq + (uint32_t)arrival->octets.size;
+        }
+        tcp_timer_update(net, conn);
+    }
+    tcp_transmit_ack(net, conn); /* RFC 5681 4.2: at once, the peer counts them */
+}
+
+static void take_in_order(struct net *net, uint32_t conn, const struct arrival *arrival,
+                          struct net_events *events)
+{
+    struct tcp_row *row = &net->rows[conn];
+    if (arrival->octets.size != 0) {
+        row->rcv_nxt += (uint32_t)arrival->octets.size;
+        net_event_add(events, (struct net_event){NET_DATA, conn, arrival->octets, NET_CLOSE_DONE});
+        tcp_owe_ack(net, conn);
+    }
+    struct tcp_hot *hot = tcp_hot_of(net, row);
+    if (hot == NULL)
+        return;
+    if (hot->range_head != POOL_NONE)
+        tcp_reorder_take(net, conn, events);
+    if (row->state == TCP_FIN_WAIT_2)
+        hot->orphan_at_ns = net->now_ns + TCP_ORPHAN_NS;
+}
+
+static enum step take_text(struct net *net, uint32_t conn, const struct tcp_segment *segment,
+                           struct arrival *arrival, struct net_events *events)
+{
+    struct tcp_row *row = &net->rows[conn];
+    if (arrival->octets.size == 0 && !arrival->has_fin) {
+        if (segment->payload.size != 0 || (segment->flags & TCP_FIN) != 0)
+            tcp_transmit_ack(net, conn); /* all of it was old */
+        return STEP_DONE;
+    }
+    if (!is_open_for_text(row))
+        return drop(net, conn, segment, METRIC_TCP_DROP_AFTER_FIN);
+    if (arrival->seq != row->rcv_nxt) {
+        take_ahead(net, conn, segment, arrival);
+        return STEP_DONE;
+    }
+    take_in_order(net, conn, arrival, events);
+    return STEP_ON;
+}
+
+/* ---- step 8: FIN ---- */
+
+static void take_fin(struct net *net, uint32_t conn, const struct arrival *arrival,
+                     struct net_events *events)
+{
+    const struct tcp_row *row = &net->rows[conn];
+    struct tcp_hot *hot = tcp_hot_of(net, row);
+    uint32_t end = arrival->seq + (uint32_t)arrival->octets.size;
+    bool has_fin = arrival->has_fin && end == row->rcv_nxt;
+    if (hot != NULL && (hot->flags & TCP_HOT_PEER_FIN) != 0 && hot->peer_fin_seq == row->rcv_nxt)
+        has_fin = true;
+    if (!has_fin)
+        return;
+    if (hot != NULL)
+        hot->flags &= (uint8_t)~TCP_HOT_PEER_FIN;
+    tcp_fin_received(net, conn, events);
+}
+
+/* ---- all steps ---- */
+
+/* RFC 7323 4.3: only from a segment that covers what we acknowledged last. */
+static void take_timestamp(const struct net *net, struct tcp_row *row,
+                           const struct tcp_segment *segment, const struct tcp_options *options)
+{
+    if ((row->flags & TCP_ROW_TIMESTAMPS) == 0 || !options->has_timestamps)
+        return;
+    uint32_t window = (uint32_t)tcp_receive_window(net->tcp, row) << row->rcv_scale;
+    uint32_t last_ack_sent = row->rcv_adv - window;
+    if (!seq_is_after(segment->seq, last_ack_sent))
+        row->ts_recent = options->ts_value;
+}
+
+void tcp_input_open(struct net *net, const struct tcp_segment *segment, uint32_t conn,
+                    struct net_events *events)
+{
+    struct tcp_row *row = &net->rows[conn];
+    struct arrival arrival = {
+        .seq = segment->seq,
+        .octets = segment->payload,
+        .has_fin = (segment->flags & TCP_FIN) != 0,
+    };
+    tcp_options_read(segment->options, &arrival.options);
+    if (check_sequence(net, conn, segment, &arrival) == STEP_DONE)
+        return;
+    if (check_reset(net, conn, segment) == STEP_DONE)
+        return;
+    if (check_syn(net, conn, segment) == STEP_DONE)
+        return;
+    row->active_at_s = tcp_now_s(net);
+    row->keepalive_probes = 0;
+    take_timestamp(net, row, segment, &arrival.options);
+    if (take_ack(net, conn, segment, &arrival, events) == STEP_DONE)
+        return;
+    trim(row, &arrival);
+    if (take_text(net, conn, segment, &arrival, events) == STEP_DONE)
+        return;
+    take_fin(net, conn, &arrival, events);
+}
+
+void tcp_input(struct net *net, struct packet *packet, const struct tcp_segment *segment,
+               uint32_t conn, struct net_events *events)
+{
+    if (conn == POOL_NONE)
+        tcp_input_unknown(net, packet, segment, events);
+    else if (net->rows[conn].state == TCP_FREE)
+        net_count(net, METRIC_TCP_DROP_DEAD); /* its NET_CLOSED is under way */
+    else if (net->rows[conn].state == TCP_SYN_SENT)
+        tcp_input_syn_sent(net, packet, segment, conn, events);
+    else
+        tcp_input_open(net, segment, conn, events);
+    tcp_raise_closed(net, events, 4);
+}

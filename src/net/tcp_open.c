@@ -1,0 +1,315 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Beginnings of connections, and what has none.
+ *
+ *   passive: SYN -> SYN-ACK with a cookie, nothing kept -> ACK with a good cookie -> row, ESTABLISHED
+ *   active:  tcp_connect -> row and extension, SYN_SENT -> SYN-ACK -> ESTABLISHED
+ *
+ * A refused accept (rate, rows, address) is a dropped segment: the peer's retransmission carries
+ * the same cookie and asks again. A row opened by a cookie is parked; its first segment goes on
+ * through the steps like any other. We offer no SACK yet. Simultaneous open is not answered: an
+ * active opener is us testing ourselves, and nobody opens towards a client. RFC 9293 3.5, 3.10.7.1
+ * (CLOSED), 3.10.7.2 (LISTEN), 3.10.7.3 (SYN_SENT), RFC 4987 3.6, RFC 6528. */
+#include "tcp.h"
+
+#define CONNECT_PORT_TRIES_MAX 64u
+
+/* ---- resets without a connection ---- */
+
+void tcp_reset_reply(struct net *net, struct packet *packet, const struct tcp_segment *segment)
+{
+    if ((segment->flags & TCP_RST) != 0)
+        return;
+    if (!rate_limit_take(&net->resets, net->now_ns)) {
+        net_count(net, METRIC_TCP_DROP_RESET_RATE);
+        return;
+    }
+    bool has_ack = (segment->flags & TCP_ACK) != 0;
+    uint32_t seq = has_ack ? segment->ack : 0;
+    uint32_t ack = has_ack ? 0 : segment->seq + tcp_segment_length(segment);
+    uint8_t flags = has_ack ? TCP_RST : TCP_RST | TCP_ACK;
+    struct tcp_key key = segment->key;
+    struct packet reply;
+    uint8_t *at = net_packet_reply(net, packet, sizeof(struct tcp_header), &reply);
+    if (at == NULL)
+        return;
+    uint8_t *end = tcp_header_write(at, &key, seq, ack, flags);
+    net_packet_send(net, &reply, (uint32_t)(end - at));
+    net_count(net, METRIC_TCP_RESETS_SENT);
+}
+
+/* ---- passive: SYN ---- */
+
+static uint16_t our_mss(const struct net *net)
+{
+    uint32_t headers = sizeof(struct ip_header) + sizeof(struct tcp_header);
+    return (uint16_t)(net->options.nic->mtu - headers);
+}
+
+/* What we may send: theirs, ours, and never less than the floor. */
+static uint16_t bounded_mss(const struct net *net, uint16_t theirs)
+{
+    uint16_t mss = our_mss(net);
+    if (theirs < mss)
+        mss = theirs;
+    return mss > TCP_MSS_MIN ? mss : (uint16_t)TCP_MSS_MIN;
+}
+
+static void answer_syn(struct net *net, struct packet *packet, const struct tcp_segment *segment)
+{
+    struct tcp_options theirs;
+    tcp_options_read(segment->options, &theirs);
+    struct tcp_offer offer = theirs.offer;
+    uint32_t seq = tcp_cookie_make(&net->cookie, segment, &offer, net->now_ns);
+    struct tcp_options ours = {.ts_echo = theirs.ts_value};
+    ours.ts_value = tcp_cookie_timestamp_mark(tcp_timestamp(net, &segment->key), &offer);
+    uint8_t scale = offer.scale == TCP_SCALE_NONE ? (uint8_t)TCP_SCALE_NONE : net->tcp->rcv_scale;
+    struct tcp_key key = segment->key;
+    uint32_t ack = segment->seq + 1;
+    struct packet reply;
+    uint8_t *at = net_packet_reply(net, packet, sizeof(struct tcp_header) + TCP_OPTIONS_SIZE_MAX,
+                                   &reply);
+    if (at == NULL)
+        return;
+    struct tcp_header *header = (struct tcp_header *)(void *)at;
+    uint8_t *end = tcp_header_write(at, &key, seq, ack, TCP_SYN | TCP_ACK);
+    end += tcp_options_write_syn(end, our_mss(net), scale, theirs.has_timestamps ? &ours : NULL);
+    header->window = be16_of(net->tcp->window_plain);
+    header->offset = (uint8_t)((end - at) / 4 << 4);
+    net_packet_send(net, &reply, (uint32_t)(end - at));
+    net_count(net, METRIC_TCP_COOKIES_SENT);
+}
+
+/* ---- passive: the cookie comes back ---- */
+
+/* What the handshake settled, into the row. */
+static void settle(struct net *net, struct tcp_row *row, const struct tcp_options *options,
+                   uint16_t window)
+{
+    const struct tcp_offer *offer = &options->offer;
+    row->mss = bounded_mss(net, offer->mss);
+    if (offer->has_sack)
+        row->flags |= TCP_ROW_SACK;
+    if (offer->scale != TCP_SCALE_NONE) {
+        row->flags |= TCP_ROW_WINDOW_SCALE;
+        row->snd_scale = offer->scale & 0x0fu;
+        row->rcv_scale = net->tcp->rcv_scale & 0x0fu;
+    }
+    if (options->has_timestamps) {
+        row->flags |= TCP_ROW_TIMESTAMPS;
+        row->ts_recent = options->ts_value;
+    }
+    row->snd_wnd = window;
+    row->rcv_adv = row->rcv_nxt + ((uint32_t)tcp_receive_window(net->tcp, row) << row->rcv_scale);
+    row->active_at_s = tcp_now_s(net);
+    row->challenge_at = (uint16_t)(tcp_quarter_seconds(net) - TCP_CHALLENGE_QUARTERS);
+}
+
+static uint32_t accept_row(struct net *net, const struct tcp_segment *segment,
+                           const struct tcp_options *options)
+{
+    uint32_t conn = net_row_open(net, &segment->key, segment->hash);
+    if (conn == POOL_NONE)
+        return POOL_NONE;
+    struct tcp_row *row = &net->rows[conn];
+    row->snd_nxt = segment->ack;
+    row->rcv_nxt = segment->seq;
+    settle(net, row, options, segment->window);
+    row->neighbour = arp_learn(net, &row->remote, segment->source_mac);
+    tcp_set_state(net, conn, TCP_ESTABLISHED);
+    tcp_keepalive_start(net, conn);
+    trace_add(net->options.trace, net->now_ns, net_handle(net, conn), TRACE_TCP_ACCEPT,
+              row->remote_port, row->mss);
+    net_count(net, METRIC_TCP_ACCEPTED);
+    return conn;
+}
+
+static void accept_cookie(struct net *net, struct packet *packet,
+                          const struct tcp_segment *segment, struct net_events *events)
+{
+    struct tcp_options options;
+    tcp_options_read(segment->options, &options);
+    if (!tcp_cookie_check(&net->cookie, segment, net->now_ns, &options.offer)) {
+        net_count(net, METRIC_TCP_COOKIES_BAD);
+        tcp_reset_reply(net, packet, segment);
+        return;
+    }
+    net_count(net, METRIC_TCP_COOKIES_GOOD);
+    if (options.has_timestamps)
+        tcp_cookie_timestamp_read(options.ts_echo, &options.offer);
+    if (!rate_limit_take(&net->accepts, net->now_ns)) {
+        net_count(net, METRIC_TCP_DROP_ACCEPT_RATE);
+        return;
+    }
+    uint32_t conn = accept_row(net, segment, &options);
+    if (conn == POOL_NONE)
+        return;
+    net_event_add(events, (struct net_event){.kind = NET_ACCEPTED, .conn = conn});
+    tcp_input_open(net, segment, conn, events);
+}
+
+void tcp_input_unknown(struct net *net, struct packet *packet, const struct tcp_segment *segment,
+                       struct net_events *events)
+{
+    struct tcp_time_wait *record = tcp_time_wait_find(net, &segment->key, segment->hash);
+    if (record != NULL && tcp_time_wait_input(net, packet, segment, record))
+        return;
+    bool is_listening = net_is_listening(net, segment->key.local_port);
+    uint8_t kind = segment->flags & (TCP_SYN | TCP_ACK | TCP_RST);
+    if (is_listening && kind == TCP_SYN) {
+        if (net->pool.used == net->pool.count)
+            net_count(net, METRIC_TCP_DROP_ROWS_FULL);
+        else
+            answer_syn(net, packet, segment);
+        return;
+    }
+    if (is_listening && kind == TCP_ACK) {
+        accept_cookie(net, packet, segment, events);
+        return;
+    }
+    net_count(net, METRIC_TCP_DROP_NO_CONNECTION);
+    tcp_reset_reply(net, packet, segment);
+}
+
+/* ---- active ---- */
+
+/* RFC 6528: a keyed hash of the connection plus a clock of 4 us. The other half of that hash is the
+ * offset of its timestamps, which the peer may know. */
+static uint32_t initial_sequence(const struct net *net, const struct tcp_key *key)
+{
+    if (net->tcp->is_isn_fixed)
+        return net->tcp->isn_fixed;
+    uint64_t hash = siphash_2_4(&net->cookie.boot, bytes_of(key, sizeof *key));
+    return (uint32_t)(hash >> 32) + (uint32_t)(net->now_ns / (4 * NS_PER_US));
+}
+
+static uint32_t open_ephemeral(struct net *net, struct tcp_key *key)
+{
+    struct tcp *tcp = net->tcp;
+    uint32_t span = TCP_EPHEMERAL_LAST - TCP_EPHEMERAL_FIRST + 1;
+    if (tcp->ephemeral_next == 0)
+        tcp->ephemeral_next =
+            (uint16_t)(TCP_EPHEMERAL_FIRST + random_below(net->options.random, span));
+    for (uint32_t i = 0; i < CONNECT_PORT_TRIES_MAX; i++) {
+        key->local_port = tcp->ephemeral_next++;
+        if (tcp->ephemeral_next > TCP_EPHEMERAL_LAST)
+            tcp->ephemeral_next = TCP_EPHEMERAL_FIRST;
+        uint64_t hash = tcp_table_hash(&net->table, key);
+        if (tcp_table_find(&net->table, net->rows, hash, key) != POOL_NONE ||
+            tcp_time_wait_find(net, key, hash) != NULL)
+            continue;
+        return net_row_open(net, key, hash);
+    }
+    return POOL_NONE;
+}
+
+void tcp_transmit_syn(struct net *net, uint32_t conn)
+{
+    struct tcp_row *row = &net->rows[conn];
+    struct tcp_hot *hot = tcp_hot_of(net, row);
+    struct packet packet;
+    hot->quiet_at_ns = net->now_ns;
+    uint8_t *at = net_packet_begin(net, &row->neighbour, &row->remote, &packet);
+    if (at == NULL) {
+        hot->resend_at_ns = net->now_ns + TCP_REFUSED_RETRY_NS;
+        tcp_timer_update(net, conn);
+        return;
+    }
+    struct tcp_key key = tcp_row_key(row);
+    struct tcp_options options = {.ts_value = tcp_timestamp(net, &key)};
+    struct tcp_header *header = (struct tcp_header *)(void *)at;
+    uint8_t *end = tcp_header_write(at, &key, hot->iss, 0, TCP_SYN);
+    end += tcp_options_write_syn(end, our_mss(net), net->tcp->rcv_scale, &options);
+    header->window = be16_of(net->tcp->window_plain);
+    header->offset = (uint8_t)((end - at) / 4 << 4);
+    net_packet_send(net, &packet, (uint32_t)(end - at));
+    if (row->snd_nxt != hot->iss)
+        net_count(net, METRIC_TCP_RETRANSMITS);
+    row->snd_nxt = hot->iss + 1;
+    hot->timed_at_ns = net->now_ns;
+    hot->resend_at_ns = net->now_ns + tcp_rto_ns(hot);
+    hot->tries++;
+    tcp_timer_update(net, conn);
+}
+
+uint32_t tcp_connect(struct net *net, struct net_address address, uint16_t port, uint64_t now_ns)
+{
+    net->now_ns = now_ns;
+    if (net->tcp->hot_pool.used == net->tcp->hot_pool.count) {
+        net_count(net, METRIC_TCP_HOT_REFUSED);
+        return POOL_NONE;
+    }
+    struct tcp_key key = {.remote = address, .remote_port = port};
+    uint32_t conn = open_ephemeral(net, &key);
+    if (conn == POOL_NONE)
+        return POOL_NONE;
+    struct tcp_row *row = &net->rows[conn];
+    row->snd_nxt = initial_sequence(net, &key);
+    row->flags = TCP_ROW_ACTIVE;
+    row->mss = TCP_MSS_DEFAULT;
+    tcp_set_state(net, conn, TCP_SYN_SENT);
+    struct tcp_hot *hot = tcp_unpark(net, conn);
+    ASSERT(hot != NULL);
+    hot->iss = row->snd_nxt;
+    hot->snd_end = hot->iss + 1; /* octets start past the SYN */
+    tcp_transmit_syn(net, conn);
+    return conn;
+}
+
+static void become_established(struct net *net, uint32_t conn, const struct tcp_segment *segment,
+                               struct net_events *events)
+{
+    struct tcp_row *row = &net->rows[conn];
+    struct tcp_hot *hot = tcp_hot_of(net, row);
+    struct tcp_options options;
+    tcp_options_read(segment->options, &options);
+    row->rcv_nxt = segment->seq + 1;
+    settle(net, row, &options, segment->window);
+    /* RFC 7323 2.2: the window of a SYN is not scaled. The next segment corrects what is lost. */
+    row->snd_wnd = (uint16_t)(segment->window >> row->snd_scale);
+    if (row->snd_wnd == 0 && segment->window != 0)
+        row->snd_wnd = 1;
+    if (hot->tries == 1) /* Karn: one SYN, one answer */
+        tcp_rtt_sample(hot, (uint32_t)((net->now_ns - hot->timed_at_ns) / NS_PER_US));
+    hot->snd_una = segment->ack;
+    hot->send_at = segment->ack;
+    hot->snd_wl1 = segment->seq;
+    hot->snd_wl2 = segment->ack;
+    hot->snd_wnd_max = tcp_send_window(row);
+    hot->resend_at_ns = TCP_NEVER;
+    hot->tries = 0;
+    hot->progress_at_ns = net->now_ns;
+    tcp_congestion_start(hot, tcp_segment_room(row));
+    tcp_set_state(net, conn, TCP_ESTABLISHED);
+    tcp_timer_update(net, conn);
+    tcp_keepalive_start(net, conn);
+    net_count(net, METRIC_TCP_CONNECTED);
+    net_event_add(events, (struct net_event){.kind = NET_CONNECTED, .conn = conn});
+    tcp_owe_ack(net, conn);
+}
+
+/* RFC 9293 3.10.7.3, its steps numbered. */
+void tcp_input_syn_sent(struct net *net, struct packet *packet, const struct tcp_segment *segment,
+                        uint32_t conn, struct net_events *events)
+{
+    struct tcp_row *row = &net->rows[conn];
+    bool has_ack = (segment->flags & TCP_ACK) != 0;
+    bool is_acked = has_ack && segment->ack == row->snd_nxt && row->snd_nxt != tcp_una(net, row);
+    if (has_ack && !is_acked) { /* first: the ACK bit */
+        net_count(net, METRIC_TCP_DROP_SYN_SENT);
+        tcp_reset_reply(net, packet, segment);
+        return;
+    }
+    if ((segment->flags & TCP_RST) != 0) { /* second: the RST bit */
+        if (is_acked) {
+            net_count(net, METRIC_TCP_RESETS_RECEIVED);
+            tcp_die(net, conn, NET_CLOSE_REFUSED);
+        }
+        return;
+    }
+    if ((segment->flags & TCP_SYN) == 0 || !is_acked) { /* fourth: the SYN bit */
+        net_count(net, METRIC_TCP_DROP_SYN_SENT);
+        return;
+    }
+    become_established(net, conn, segment, events);
+}

@@ -1,0 +1,412 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Sending. What may go is decided from four numbers of a connection:
+ *
+ *     snd_una        send_at       row.snd_nxt                snd_end (+1 with FIN)
+ *        |--- sent ----|---- sent, ----|------ never sent --------|
+ *                      | to be resent  |
+ *                                            limit: the peer's window and cwnd
+ *
+ * A timeout moves send_at back to snd_una and the stretch goes again as windows allow; row.snd_nxt
+ * never moves back. A packet is built from references at each transmission (segment_fill), so
+ * nothing waits in one. Every segment carries the newest acknowledgement. Nagle is off.
+ * RFC 9293 3.8, RFC 7323, RFC 5681 for cwnd. */
+#include "tcp.h"
+
+/* ---- references ---- */
+
+/* The reference that covers seq, at or after the hint where that serves. */
+static uint32_t find_reference(struct net *net, const struct tcp_hot *hot, uint32_t seq)
+{
+    const struct tcp_reference *references = net->tcp->references;
+    uint32_t index = hot->reference_at;
+    if (index == POOL_NONE || seq_is_before(seq, references[index].seq_start))
+        index = hot->reference_head;
+    while (index != POOL_NONE) {
+        const struct tcp_reference *reference = &references[index];
+        if (seq_is_within(seq, reference->seq_start, reference->size))
+            return index;
+        index = reference->next;
+    }
+    return POOL_NONE;
+}
+
+void segment_fill(struct net *net, uint32_t conn, uint32_t seq, uint8_t *into, uint32_t size)
+{
+    struct tcp_hot *hot = tcp_hot_of(net, &net->rows[conn]);
+    ASSERT(hot != NULL);
+    uint32_t index = find_reference(net, hot, seq);
+    while (size > 0) {
+        ASSERT(index != POOL_NONE);
+        const struct tcp_reference *reference = &net->tcp->references[index];
+        uint32_t skip = seq - reference->seq_start;
+        uint32_t part = reference->size - skip < size ? reference->size - skip : size;
+        struct bytes octets = blob_bytes(net->options.blobs, reference->blob);
+        struct bytes slice = bytes_slice(octets, reference->offset + skip, part);
+        memcpy(into, slice.at, slice.size);
+        into += part;
+        seq += part;
+        size -= part;
+        hot->reference_at = index;
+        index = reference->next;
+    }
+}
+
+/* The worker that shares a blob keeps a reference of its own for as long as it counts, so the last
+ * one of a shared blob is never dropped here. */
+static void put_reference(struct net *net, struct tcp_hot *hot)
+{
+    struct tcp *tcp = net->tcp;
+    uint32_t index = hot->reference_head;
+    void *owner = blob_put(net->options.blobs, tcp->references[index].blob);
+    ASSERT(owner == NULL);
+    hot->reference_head = tcp->references[index].next;
+    if (hot->reference_at == index)
+        hot->reference_at = hot->reference_head;
+    if (hot->reference_head == POOL_NONE)
+        hot->reference_tail = POOL_NONE;
+    pool_give(&tcp->reference_pool, index);
+}
+
+void tcp_references_acked(struct net *net, uint32_t conn, uint32_t ack)
+{
+    struct tcp_hot *hot = tcp_hot_of(net, &net->rows[conn]);
+    struct blob_table *blobs = net->options.blobs;
+    while (hot->reference_head != POOL_NONE) {
+        const struct tcp_reference *head = &net->tcp->references[hot->reference_head];
+        if (seq_is_after(head->seq_start + head->size, ack))
+            return;
+        if (blob_row(blobs, head->blob)->is_shared)
+            blob_count_acked(blobs, head->blob);
+        put_reference(net, hot);
+    }
+}
+
+void tcp_references_lost(struct net *net, uint32_t conn)
+{
+    struct tcp_hot *hot = tcp_hot_of(net, &net->rows[conn]);
+    struct blob_table *blobs = net->options.blobs;
+    while (hot->reference_head != POOL_NONE) {
+        uint32_t blob = net->tcp->references[hot->reference_head].blob;
+        if (blob_row(blobs, blob)->is_shared)
+            blob_count_lost(blobs, blob);
+        put_reference(net, hot);
+    }
+}
+
+/* ---- one segment ---- */
+
+uint8_t *tcp_header_write(uint8_t *at, const struct tcp_key *key, uint32_t seq, uint32_t ack,
+                          uint8_t flags)
+{
+    struct tcp_header header = {
+        .source_port = be16_of(key->local_port),
+        .destination_port = be16_of(key->remote_port),
+        .seq = be32_of(seq),
+        .ack = be32_of(ack),
+        .offset = (uint8_t)(sizeof header / 4 << 4),
+        .flags = flags,
+    };
+    memcpy(at, &header, sizeof header);
+    return at + sizeof header;
+}
+
+/* Header and options of an open row's segment; returns where the payload goes. Promises the
+ * receive window: its right edge is rcv_nxt plus a constant, so it only moves right. */
+static uint8_t *write_open_header(struct net *net, struct tcp_row *row, uint8_t *at, uint32_t seq,
+                                  uint8_t flags)
+{
+    struct tcp_key key = tcp_row_key(row);
+    uint16_t window = tcp_receive_window(net->tcp, row);
+    struct tcp_header *header = (struct tcp_header *)(void *)at;
+    uint8_t *end = tcp_header_write(at, &key, seq, row->rcv_nxt, flags);
+    header->window = be16_of(window);
+    row->rcv_adv = row->rcv_nxt + ((uint32_t)window << row->rcv_scale);
+    if ((row->flags & TCP_ROW_TIMESTAMPS) != 0) {
+        tcp_options_write_timestamps(end, tcp_timestamp(net, &key), row->ts_recent);
+        end += TCP_TIMESTAMPS_SIZE;
+        header->offset = (uint8_t)((sizeof *header + TCP_TIMESTAMPS_SIZE) / 4 << 4);
+    }
+    return end;
+}
+
+void tcp_transmit_ack_at(struct net *net, uint32_t conn, uint32_t seq)
+{
+    struct tcp_row *row = &net->rows[conn];
+    struct packet packet;
+    uint8_t *at = net_packet_begin(net, &row->neighbour, &row->remote, &packet);
+    if (at == NULL)
+        return;
+    uint8_t *end = write_open_header(net, row, at, seq, TCP_ACK);
+    net_packet_send(net, &packet, (uint32_t)(end - at));
+    row->flags &= (uint8_t)~TCP_ROW_ACK_OWED;
+}
+
+void tcp_transmit_ack(struct net *net, uint32_t conn)
+{
+    tcp_transmit_ack_at(net, conn, net->rows[conn].snd_nxt);
+}
+
+void tcp_transmit_reset(struct net *net, uint32_t conn)
+{
+    struct tcp_row *row = &net->rows[conn];
+    struct packet packet;
+    uint8_t *at = net_packet_begin(net, &row->neighbour, &row->remote, &packet);
+    if (at == NULL)
+        return;
+    struct tcp_key key = tcp_row_key(row);
+    uint8_t *end = tcp_header_write(at, &key, row->snd_nxt, row->rcv_nxt, TCP_RST | TCP_ACK);
+    net_packet_send(net, &packet, (uint32_t)(end - at));
+    net_count(net, METRIC_TCP_RESETS_SENT);
+}
+
+void tcp_challenge(struct net *net, uint32_t conn)
+{
+    struct tcp_row *row = &net->rows[conn];
+    uint16_t now = (uint16_t)tcp_quarter_seconds(net);
+    if ((uint16_t)(now - row->challenge_at) < TCP_CHALLENGE_QUARTERS)
+        return;
+    row->challenge_at = now;
+    net_count(net, METRIC_TCP_CHALLENGE_ACKS);
+    tcp_transmit_ack(net, conn);
+}
+
+void tcp_owe_ack(struct net *net, uint32_t conn)
+{
+    struct tcp_row *row = &net->rows[conn];
+    if ((row->flags & TCP_ROW_ACK_OWED) != 0)
+        return;
+    if (net->tcp->owed_count == NET_HELD_MAX) {
+        tcp_transmit_ack(net, conn);
+        return;
+    }
+    row->flags |= TCP_ROW_ACK_OWED;
+    net->tcp->owed[net->tcp->owed_count++] = conn;
+}
+
+/* Bookkeeping after [seq, seq + size) left, of which anything before row.snd_nxt left before. */
+static void note_sent(struct net *net, uint32_t conn, uint32_t seq, uint32_t size)
+{
+    struct tcp_row *row = &net->rows[conn];
+    struct tcp_hot *hot = tcp_hot_of(net, row);
+    hot->quiet_at_ns = net->now_ns;
+    if (size == 0)
+        return;
+    if (seq_is_before(seq, row->snd_nxt)) {
+        hot->flags &= (uint8_t)~TCP_HOT_TIMING; /* Karn: RFC 6298 3 */
+        net_count(net, METRIC_TCP_RETRANSMITS);
+        trace_add(net->options.trace, net->now_ns, net_handle(net, conn), TRACE_TCP_RETRANSMIT,
+                  seq - hot->snd_una, hot->tries);
+    } else if ((hot->flags & TCP_HOT_TIMING) == 0) {
+        hot->flags |= TCP_HOT_TIMING;
+        hot->timed_seq = seq + size;
+        hot->timed_at_ns = net->now_ns;
+    }
+    if (row->snd_nxt == hot->snd_una)
+        hot->progress_at_ns = net->now_ns; /* the first in flight starts the user timeout */
+    row->snd_nxt = seq_later(row->snd_nxt, seq + size);
+}
+
+bool tcp_transmit(struct net *net, uint32_t conn, uint32_t seq, uint32_t size)
+{
+    struct tcp_row *row = &net->rows[conn];
+    struct tcp_hot *hot = tcp_hot_of(net, row);
+    ASSERT(hot != NULL);
+    ASSERT(size <= tcp_segment_room(row));
+    struct packet packet;
+    uint8_t *at = net_packet_begin(net, &row->neighbour, &row->remote, &packet);
+    if (at == NULL)
+        return false;
+    bool is_last = seq + size == hot->snd_end;
+    bool has_fin = is_last && (hot->flags & TCP_HOT_FIN_QUEUED) != 0;
+    uint8_t flags = TCP_ACK;
+    if (is_last && size != 0)
+        flags |= TCP_PSH;
+    if (has_fin)
+        flags |= TCP_FIN;
+    uint8_t *end = write_open_header(net, row, at, seq, flags);
+    segment_fill(net, conn, seq, end, size);
+    net_packet_send(net, &packet, (uint32_t)(end - at) + size);
+    row->flags &= (uint8_t)~TCP_ROW_ACK_OWED;
+    note_sent(net, conn, seq, size + has_fin);
+    return true;
+}
+
+void tcp_transmit_first(struct net *net, uint32_t conn)
+{
+    struct tcp_row *row = &net->rows[conn];
+    struct tcp_hot *hot = tcp_hot_of(net, row);
+    uint32_t sent = seq_earlier(row->snd_nxt, hot->snd_end) - hot->snd_una;
+    uint32_t room = tcp_segment_room(row);
+    uint32_t size = sent < room ? sent : room;
+    if (!tcp_transmit(net, conn, hot->snd_una, size))
+        return;
+    uint32_t end = hot->snd_una + size;
+    if (end == hot->snd_end)
+        end = tcp_stream_end(hot);
+    hot->send_at = seq_later(hot->send_at, end);
+}
+
+/* ---- as much as windows allow ---- */
+
+/* How many sequence numbers past send_at may be sent now; the FIN is held to the peer's window
+ * only. */
+static uint32_t sendable(const struct tcp_row *row, const struct tcp_hot *hot)
+{
+    uint32_t flight = hot->send_at - hot->snd_una;
+    uint32_t window = tcp_send_window(row);
+    uint32_t cwnd = tcp_congestion_window(hot, tcp_segment_room(row));
+    uint32_t limit = window < cwnd ? window : cwnd;
+    return limit > flight ? limit - flight : 0;
+}
+
+/* The size of the next segment, FIN not counted; UINT32_MAX = send nothing. RFC 9293 3.8.6.2.1:
+ * full segments, or all there is, or half the largest window ever seen. */
+static uint32_t next_size(const struct tcp_row *row, const struct tcp_hot *hot)
+{
+    uint32_t pending = hot->snd_end - hot->send_at;
+    uint32_t room = tcp_segment_room(row);
+    uint32_t allowed = sendable(row, hot);
+    if (seq_is_after(hot->send_at, hot->snd_end)) /* FIN is out */
+        return UINT32_MAX;
+    if (pending == 0) {
+        bool has_fin = (hot->flags & TCP_HOT_FIN_QUEUED) != 0;
+        uint32_t flight = hot->send_at - hot->snd_una;
+        return has_fin && tcp_send_window(row) > flight ? 0 : UINT32_MAX;
+    }
+    uint32_t size = pending < room ? pending : room;
+    if (size <= allowed)
+        return size;
+    if (allowed >= hot->snd_wnd_max / 2 && allowed > 0 && allowed < room)
+        return allowed;
+    return UINT32_MAX;
+}
+
+static void arm_resend(struct net *net, struct tcp_hot *hot, uint64_t after_ns)
+{
+    if (hot->resend_at_ns == TCP_NEVER)
+        hot->resend_at_ns = net->now_ns + after_ns;
+}
+
+/* What wakes this connection next, now that nothing more can go. */
+static void arm_after_output(struct net *net, uint32_t conn, bool is_refused)
+{
+    struct tcp_row *row = &net->rows[conn];
+    struct tcp_hot *hot = tcp_hot_of(net, row);
+    if (row->snd_nxt != hot->snd_una && (hot->flags & TCP_HOT_PERSISTING) == 0)
+        arm_resend(net, hot, tcp_rto_ns(hot)); /* RFC 6298 5.1 */
+    else if (is_refused)
+        arm_resend(net, hot, TCP_REFUSED_RETRY_NS);
+    else if (hot->send_at != tcp_stream_end(hot) && hot->resend_at_ns == TCP_NEVER) {
+        /* RFC 9293 3.8.6.1: the window is shut, and only a probe may learn that it opened. */
+        hot->flags |= TCP_HOT_PERSISTING;
+        hot->tries = 0;
+        hot->progress_at_ns = net->now_ns;
+        hot->resend_at_ns = net->now_ns + tcp_rto_ns(hot);
+    }
+    tcp_timer_update(net, conn);
+}
+
+void tcp_output(struct net *net, uint32_t conn)
+{
+    struct tcp_row *row = &net->rows[conn];
+    struct tcp_hot *hot = tcp_hot_of(net, row);
+    if (hot == NULL || row->state == TCP_SYN_SENT)
+        return;
+    hot->flags &= (uint8_t)~TCP_HOT_DIRTY;
+    bool is_refused = false;
+    uint32_t size;
+    while (!is_refused && (size = next_size(row, hot)) != UINT32_MAX) {
+        uint32_t seq = hot->send_at;
+        if (tcp_transmit(net, conn, seq, size))
+            hot->send_at = seq + size + (seq + size == hot->snd_end &&
+                                         (hot->flags & TCP_HOT_FIN_QUEUED) != 0);
+        else
+            is_refused = true;
+    }
+    arm_after_output(net, conn, is_refused);
+}
+
+/* ---- the queue ---- */
+
+void tcp_mark_dirty(struct net *net, uint32_t conn)
+{
+    struct tcp *tcp = net->tcp;
+    struct tcp_hot *hot = tcp_hot_of(net, &net->rows[conn]);
+    ASSERT(hot != NULL);
+    if ((hot->flags & TCP_HOT_DIRTY) != 0)
+        return;
+    if (tcp->dirty_count == tcp->dirty_max) {
+        tcp_output(net, conn);
+        return;
+    }
+    hot->flags |= TCP_HOT_DIRTY;
+    tcp->dirty[tcp->dirty_count++] = net->rows[conn].hot;
+}
+
+/* An entry counts while its extension says so: one that was served early, or given back and taken
+ * by another connection since, is passed over. */
+void tcp_flush(struct net *net)
+{
+    struct tcp *tcp = net->tcp;
+    for (uint32_t i = 0; i < tcp->dirty_count; i++) {
+        struct tcp_hot *hot = &tcp->hots[tcp->dirty[i]];
+        if (i + 4 < tcp->dirty_count)
+            __builtin_prefetch(&tcp->hots[tcp->dirty[i + 4]]);
+        if ((hot->flags & TCP_HOT_DIRTY) != 0)
+            tcp_output(net, hot->conn);
+    }
+    tcp->dirty_count = 0;
+}
+
+static enum error add_reference(struct net *net, struct tcp_hot *hot,
+                                const struct tcp_reference *reference)
+{
+    struct tcp *tcp = net->tcp;
+    uint32_t index = pool_take(&tcp->reference_pool);
+    if (index == POOL_NONE)
+        return ERROR_POOL_EMPTY;
+    tcp->references[index] = *reference;
+    if (hot->reference_tail == POOL_NONE)
+        hot->reference_head = index;
+    else
+        tcp->references[hot->reference_tail].next = index;
+    hot->reference_tail = index;
+    hot->snd_end += reference->size;
+    return ERROR_NONE;
+}
+
+enum error tcp_send(struct net *net, uint32_t conn, uint32_t blob, uint32_t offset, uint32_t size)
+{
+    struct tcp_row *row = &net->rows[conn];
+    ASSERT(pool_is_live(&net->pool, conn));
+    ASSERT((uint64_t)offset + size <= blob_bytes(net->options.blobs, blob).size);
+    if (row->state != TCP_ESTABLISHED && row->state != TCP_CLOSE_WAIT)
+        return ERROR_STALE;
+    if (size > net->options.send_bytes_max || size == 0)
+        return size == 0 ? ERROR_INVALID : ERROR_TOO_LARGE;
+    struct tcp_hot *hot = tcp_unpark(net, conn);
+    if (hot == NULL)
+        return ERROR_POOL_EMPTY;
+    if (tcp_queued_bytes(net, conn) + size > net->options.send_bytes_max) {
+        hot->flags |= TCP_HOT_REFUSED;
+        return ERROR_LIMIT;
+    }
+    if (hot->snd_end == hot->snd_una && net->now_ns - hot->quiet_at_ns > tcp_rto_ns(hot))
+        tcp_congestion_idle(hot, tcp_segment_room(row));
+    struct tcp_reference reference = {hot->snd_end, blob, offset, size, POOL_NONE, 0};
+    enum error error = add_reference(net, hot, &reference);
+    if (error)
+        return error;
+    hot->quiet_at_ns = net->now_ns;
+    tcp_mark_dirty(net, conn);
+    return ERROR_NONE;
+}
+
+uint64_t tcp_queued_bytes(const struct net *net, uint32_t conn)
+{
+    const struct tcp_hot *hot = tcp_hot_of(net, &net->rows[conn]);
+    if (hot == NULL || hot->reference_head == POOL_NONE)
+        return 0;
+    return hot->snd_end - hot->snd_una;
+}

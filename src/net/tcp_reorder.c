@@ -1,0 +1,171 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Octets that arrive ahead of a gap (RFC 9293 3.10.7.4 step 7). They are copied into heap blocks,
+ * so no packet waits; a stretch that touches a range grows it, so the number of ranges is the
+ * number of gaps, at most TCP_RANGES_MAX a connection (CVE-2018-5390); the receive window bounds
+ * a connection's octets and reorder_bytes_max a worker's. What a limit refuses is dropped: the
+ * peer sends it again. Where stretches overlap, the octets that came first stay. */
+#include "tcp.h"
+
+#define BLOCK_BYTES_MIN 2048u
+
+static uint32_t range_end(const struct tcp_range *range)
+{
+    return range->seq + range->size;
+}
+
+/* Makes room for `size` octets in the range's block; false when a limit refuses. */
+static bool grow_range(struct net *net, struct tcp_range *range, uint32_t size)
+{
+    if (size <= range->room)
+        return true;
+    uint32_t room = range->room * 2 > size ? range->room * 2 : size;
+    if (room < BLOCK_BYTES_MIN)
+        room = BLOCK_BYTES_MIN;
+    if (net->tcp->reorder_bytes + (room - range->room) > net->options.reorder_bytes_max)
+        return false;
+    uint8_t *octets = heap_take(net->options.heap, room);
+    if (octets == NULL)
+        return false;
+    if (range->size != 0)
+        memcpy(octets, range->octets, range->size);
+    heap_give(net->options.heap, range->octets);
+    net->tcp->reorder_bytes += room - range->room;
+    range->octets = octets;
+    range->room = room;
+    return true;
+}
+
+static void free_range(struct net *net, uint32_t index)
+{
+    struct tcp_range *range = &net->tcp->ranges[index];
+    net->tcp->reorder_bytes -= range->room;
+    heap_give(net->options.heap, range->octets);
+    pool_give(&net->tcp->range_pool, index);
+}
+
+static bool append_octets(struct net *net, struct tcp_range *range, struct bytes octets)
+{
+    if (!grow_range(net, range, range->size + (uint32_t)octets.size))
+        return false;
+    memcpy(range->octets + range->size, octets.at, octets.size);
+    range->size += (uint32_t)octets.size;
+    return true;
+}
+
+/* Takes in what follows a grown range and is touched by it. A merge that finds no room leaves the
+ * follower out: it is dropped, and the peer sends its octets again. */
+static void merge_followers(struct net *net, struct tcp_hot *hot, struct tcp_range *range)
+{
+    while (range->next != POOL_NONE) {
+        uint32_t index = range->next;
+        struct tcp_range *follower = &net->tcp->ranges[index];
+        if (seq_is_after(follower->seq, range_end(range)))
+            return;
+        if (seq_is_after(range_end(follower), range_end(range))) {
+            struct bytes octets = bytes_of(follower->octets, follower->size);
+            (void)append_octets(net, range, bytes_from(octets, range_end(range) - follower->seq));
+        }
+        range->next = follower->next;
+        hot->range_count--;
+        free_range(net, index);
+    }
+}
+
+/* The last range that starts at or before seq, or POOL_NONE. */
+static uint32_t find_before(const struct tcp *tcp, const struct tcp_hot *hot, uint32_t seq)
+{
+    uint32_t before = POOL_NONE;
+    for (uint32_t index = hot->range_head; index != POOL_NONE; index = tcp->ranges[index].next) {
+        if (seq_is_after(tcp->ranges[index].seq, seq))
+            break;
+        before = index;
+    }
+    return before;
+}
+
+static bool insert_range(struct net *net, struct tcp_hot *hot, uint32_t before, uint32_t seq,
+                         struct bytes octets)
+{
+    struct tcp *tcp = net->tcp;
+    if (hot->range_count == TCP_RANGES_MAX)
+        return false;
+    uint32_t index = pool_take(&tcp->range_pool);
+    if (index == POOL_NONE)
+        return false;
+    struct tcp_range *range = &tcp->ranges[index];
+    *range = (struct tcp_range){.seq = seq};
+    if (!append_octets(net, range, octets)) {
+        pool_give(&tcp->range_pool, index);
+        return false;
+    }
+    uint32_t *link = before == POOL_NONE ? &hot->range_head : &tcp->ranges[before].next;
+    range->next = *link;
+    *link = index;
+    hot->range_count++;
+    merge_followers(net, hot, range);
+    return true;
+}
+
+bool tcp_reorder_add(struct net *net, struct tcp_hot *hot, uint32_t seq, struct bytes octets)
+{
+    if (octets.size == 0)
+        return true;
+    uint32_t before = find_before(net->tcp, hot, seq);
+    if (before == POOL_NONE || seq_is_before(range_end(&net->tcp->ranges[before]), seq))
+        return insert_range(net, hot, before, seq, octets);
+    struct tcp_range *range = &net->tcp->ranges[before];
+    struct bytes rest = bytes_from(octets, range_end(range) - seq);
+    if (rest.size == 0)
+        return true;
+    if (!append_octets(net, range, rest))
+        return false;
+    merge_followers(net, hot, range);
+    return true;
+}
+
+void tcp_reorder_take(struct net *net, uint32_t conn, struct net_events *events)
+{
+    struct tcp *tcp = net->tcp;
+    struct tcp_row *row = &net->rows[conn];
+    struct tcp_hot *hot = tcp_hot_of(net, row);
+    if (hot == NULL)
+        return;
+    while (hot->range_head != POOL_NONE) {
+        uint32_t index = hot->range_head;
+        struct tcp_range *range = &tcp->ranges[index];
+        if (seq_is_after(range->seq, row->rcv_nxt))
+            return;
+        struct bytes octets =
+            bytes_from(bytes_of(range->octets, range->size), row->rcv_nxt - range->seq);
+        hot->range_head = range->next;
+        hot->range_count--;
+        range->next = tcp->spent_ranges; /* the view is good until net_release() */
+        tcp->spent_ranges = index;
+        if (octets.size == 0)
+            continue;
+        row->rcv_nxt += (uint32_t)octets.size;
+        net_event_add(events, (struct net_event){NET_DATA, conn, octets, NET_CLOSE_DONE});
+    }
+}
+
+void tcp_reorder_drop(struct net *net, struct tcp_hot *hot)
+{
+    while (hot->range_head != POOL_NONE) {
+        uint32_t index = hot->range_head;
+        hot->range_head = net->tcp->ranges[index].next;
+        free_range(net, index);
+    }
+    hot->range_count = 0;
+    hot->flags &= (uint8_t)~TCP_HOT_PEER_FIN;
+}
+
+void tcp_reorder_release(struct net *net)
+{
+    struct tcp *tcp = net->tcp;
+    while (tcp->spent_ranges != POOL_NONE) {
+        uint32_t index = tcp->spent_ranges;
+        tcp->spent_ranges = tcp->ranges[index].next;
+        free_range(net, index);
+    }
+}
