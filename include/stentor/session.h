@@ -29,27 +29,27 @@
 #define SESSION_OPEN 0x10u      /* the row is in use */
 
 struct session_row {
-    struct stream stream;     /* the negotiation machine's */
-    uint32_t account;         /* number in the store; 0 before bind */
-    uint32_t partial;         /* the borrowed reader of a partial stanza; SESSION_PARTIAL_NONE */
-    uint32_t presence_text;   /* blob with the whole presence when it says more than show and
-                                 priority; BLOB_NONE otherwise */
-    uint32_t opened_at_s;     /* seconds of the injected clock */
+    struct stream stream;   /* the negotiation machine's */
+    uint32_t account;       /* number in the store; 0 before bind */
+    uint32_t partial;       /* the borrowed reader of a partial stanza; SESSION_PARTIAL_NONE */
+    uint32_t presence_text; /* blob with the whole presence when it says more than show and
+                               priority; BLOB_NONE otherwise */
+    uint32_t opened_at_s;   /* seconds of the injected clock */
     uint16_t local_size;
     uint16_t resource_size;
     int8_t priority;
-    uint8_t show;             /* enum presence_show of stanza.h */
-    uint8_t flags;            /* SESSION_* */
+    uint8_t show;  /* enum presence_show of stanza.h */
+    uint8_t flags; /* SESSION_* */
     uint8_t unused;
-    uint32_t spare[3];        /* XEP-0198 counters and resumption come here */
+    uint32_t spare[3];                   /* XEP-0198 counters and resumption come here */
     uint8_t names[SESSION_NAMES_INLINE]; /* local part, then resource */
 };
 static_assert(sizeof(struct session_row) == 128, "docs/LIMITS.md counts on two lines");
 
 struct session_table {
     struct session_row *rows;
-    struct heap *heap; /* spilled names */
-    uint8_t **spills;  /* process-local table of spilled names, grown on demand */
+    struct heap *heap;    /* spilled names */
+    uint8_t **spills;     /* process-local table of spilled names, grown on demand */
     uint32_t spill_count; /* places in spills */
     uint32_t spill_free;  /* first free place; spill_count when none */
     uint32_t row_count;
