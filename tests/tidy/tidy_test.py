@@ -83,7 +83,9 @@ CASES = [
      [("src/net/a.c", line) for line in (4, 5, 7, 9, 11, 14)]),
     ("word", c("src/net/a.c", "use(request->data, info);", "return data;", "library_info(a);",
                "int database;", "int processor;", "x.info = 1;", "else data = 2;",
-               "/* int data; */", "    LOG_LEVEL_INFO,"), []),
+               "/* int data; */", "    LOG_LEVEL_INFO,", "char server_data_dir[2];",
+               "enum error data_folder_prepare(void)", "{"), []),
+    ("word", c("src/net/a.c", "int data_dir_info;"), [("src/net/a.c", 4)]),
     ("word", {"include/stentor/a.def": "METRIC(TCP_DATA, COUNTER)\nMETRIC(TCP_IN, COUNTER)\n"},
      [("include/stentor/a.def", 1)]),
     ("handle-verb", c("src/net/a.c", "void handle_packet(int a)", "{", "}", "",
@@ -128,6 +130,11 @@ CASES = [
                 "docs/LIMITS.md": "<!-- fixed: begin -->\n| limit | value | where | note |\n"
                                   "|---|---|---|---|\n| `A_MAX` | `5` | a.h | of a |\n"
                                   "<!-- fixed: end -->\n"}, []),
+    ("twin", {**c("src/net/a.c", "int a;"), **c("src/net/b.c", "int b;"),
+              "tests/net/ab_test.c": "/* SPDX\n * Twin of: a,\n * b. */\n#include \"play.h\"\n",
+              **c("tests/net/play.c", "assert_true(a);"),
+              "src/net/meson.build": "files('a.c', 'b.c')", "tests/net/meson.build": "['ab']"},
+     []),
     ("twin", {**c("src/net/a.c", "int a;"), **c("tests/net/a_test.c", "assert_true(a);"),
               **c("src/main.c", "int a;"), "src/net/meson.build": "files('a.c')",
               "tests/net/meson.build": "['a']"}, []),
