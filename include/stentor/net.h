@@ -128,6 +128,9 @@ void tcp_abort(struct net *net, uint32_t conn);
 /* Opens actively from an ephemeral port; POOL_NONE when refused. */
 uint32_t tcp_connect(struct net *net, struct net_address address, uint16_t port, uint64_t now_ns);
 
+/* The pool of connection rows: who makes and checks handles of them. A row is dead in it only
+ * after its NET_CLOSED was handed up and the next net_input() or net_timers() began. */
+const struct pool *net_pool(const struct net *net);
 struct handle net_handle(const struct net *net, uint32_t conn);
 /* The row index, or POOL_NONE when stale. */
 uint32_t net_find(const struct net *net, struct handle handle);

@@ -320,6 +320,11 @@ void net_row_close(struct net *net, uint32_t conn)
     pool_give(&net->pool, conn);
 }
 
+const struct pool *net_pool(const struct net *net)
+{
+    return &net->pool;
+}
+
 struct handle net_handle(const struct net *net, uint32_t conn)
 {
     ASSERT(pool_is_live(&net->pool, conn));

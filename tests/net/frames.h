@@ -5,8 +5,8 @@
 #ifndef STENTOR_TESTS_NET_FRAMES_H
 #define STENTOR_TESTS_NET_FRAMES_H
 
-#include "../../src/net/checksum.h"
-#include "../../src/net/ip.h"
+#include "checksum.h"
+#include "ip.h"
 
 #define OUR_IPV4 0x0a000001u
 #define PEER_IPV4 0x0a000009u

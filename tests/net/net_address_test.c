@@ -7,7 +7,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include "../../src/net/ip.h"
+#include "ip.h"
 
 /* What is written is what was read. */
 static void reads_what_it_writes(void **state)

@@ -8,7 +8,7 @@
 #include <cmocka.h>
 
 #include "frames.h"
-#include "../../src/net/tcp_cookie.h"
+#include "tcp_cookie.h"
 
 #define START_NS UINT64_C(1000000000)
 

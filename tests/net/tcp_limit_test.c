@@ -10,7 +10,7 @@
 #include "stentor/random.h"
 
 #include "frames.h"
-#include "../../src/net/tcp_limit.h"
+#include "tcp_limit.h"
 
 #define ROWS_MAX 1000u
 #define SECOND UINT64_C(1000000000)

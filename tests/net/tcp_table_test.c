@@ -11,7 +11,7 @@
 #include "stentor/random.h"
 
 #include "frames.h"
-#include "../../src/net/tcp_table.h"
+#include "tcp_table.h"
 
 #define ROWS_MAX 2000u
 
