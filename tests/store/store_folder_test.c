@@ -70,9 +70,10 @@ static void test_lock_of_a_killed_process(void **state)
     }
     assert_int_equal(read(ready[0], &octet, 1), 1);
     assert_int_equal(octet, 'y');
-    assert_int_equal(fixture_open(fixture), ERROR_STORE_LOCKED);
+    enum error error = fixture_open(fixture);
     kill(holder, SIGKILL);
     assert_int_equal(waitpid(holder, NULL, 0), holder);
+    assert_int_equal(error, ERROR_STORE_LOCKED);
     assert_int_equal(fixture_open(fixture), ERROR_NONE);
     close(ready[0]);
     close(ready[1]);
