@@ -3,7 +3,7 @@
  * What a server keeps of a password for SCRAM (RFC 5802, RFC 7677): enough to check a client's
  * proof and to prove itself, not enough to log in elsewhere. A plain value on the base floor,
  * because the store keeps it and SASL checks it and the two floors do not know each other.
- * Made and checked by scram_verifier.h. Secrets: wipe copies with bytes_wipe. */
+ * Made and checked by scram_verifier.h. Any thread; a copy is its owner's to wipe (bytes_wipe). */
 #ifndef STENTOR_SCRAM_KEYS_H
 #define STENTOR_SCRAM_KEYS_H
 
