@@ -277,9 +277,9 @@ def library(tree):
 # ---- names ----
 
 EMPTY_WORDS = {"context", "manager", "data", "info", "process", "util", "utils", "misc"}
-# Phrases that are the outside world's: a log level, what operators call the folder of the store,
+# Phrases that are the outside world's: a log level, TCP's data, an operator's data folder,
 # namespaces (jabber:x:data, disco#info), the contextual rules of PRECIS (RFC 8264 section 9.3).
-PHRASES_ALLOWED = re.compile(r"LOG_LEVEL_INFO|DATA_FORM|data_(?:dir|folder)|DISCO_INFO|"
+PHRASES_ALLOWED = re.compile(r"LOG_LEVEL_INFO|NET_DATA|DATA_FORM|data_(?:dir|folder)|DISCO_INFO|"
                              r"disco_answer_info|VERDICT_CONTEXT|context_is_right")
 NOT_A_TYPE = {"return", "else", "goto", "case", "sizeof", "if", "while", "for", "do", "switch",
               "define", "undef", "ifdef", "ifndef", "include"}
@@ -473,6 +473,27 @@ def library_flags(folder, flags={}):  # the default is a cache, a pkg-config run
                              check=False)
         flags[package] = run.stdout.split()
     return flags.get(package, [])
+
+
+TABLES = {"include/stentor/metrics.def": "METRIC", "include/stentor/trace.def": "TRACE",
+          "include/stentor/error.def": "ERROR"}
+TABLE_HOMES = ("src/core/metrics.c", "src/core/trace.c", "src/base/error.c")
+
+
+@rule("dead-row")
+def dead_row(tree):
+    """A counter that nothing counts, an event that nothing records, a fault that nobody reports."""
+    used, pasted = set(), set()
+    for source in tree.c_files("src/"):
+        if source.path not in TABLE_HOMES:
+            used.update(re.findall(r"\b(?:METRIC|TRACE|ERROR)_\w+", source.code))
+            pasted.update(re.findall(r"\b((?:METRIC|TRACE|ERROR)_\w+)##", source.code))
+    for path, kind in TABLES.items():
+        text = tree.text_of(path)
+        for match in re.finditer(r"^%s\((\w+)" % kind, text, re.M):
+            name = "%s_%s" % (kind, match.group(1))
+            if name not in used and not name.startswith(tuple(pasted)):
+                yield path, text.count("\n", 0, match.start()) + 1, "%s is never used" % name
 
 
 @rule("limits")

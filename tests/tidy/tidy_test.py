@@ -121,6 +121,13 @@ CASES = [
               "src/net/meson.build": "files('a.c')", "tests/net/meson.build": "['b']"},
      [("src/net/a.c", 1), ("src/net/b.c", 1), ("tests/net/b_test.c", 1),
       ("tests/net/c_test.c", 1)]),
+    ("dead-row", {"include/stentor/metrics.def": "/* METRIC(X) */\nMETRIC(A, 1)\nMETRIC(B, 1)\n"
+                                                 "METRIC(C_D, 1)\nMETRIC(E, 1)\n",
+                  "include/stentor/error.def": "ERROR(A)\n",
+                  **c("src/core/metrics.c", "METRIC_B", "METRIC_##kind"),
+                  **c("src/net/a.c", "count(METRIC_A); /* METRIC_E */", "METRIC_C_##name")},
+     [("include/stentor/error.def", 1), ("include/stentor/metrics.def", 3),
+      ("include/stentor/metrics.def", 5)]),
     ("limits", {**c("include/stentor/a.h", "#define A_MAX 5u /* of a */", "#define B_MAX 6u"),
                 "docs/LIMITS.md": "<!-- fixed: begin -->\n| limit | value | where | note |\n"
                                   "|---|---|---|---|\n| `A_MAX` | `5` | a.h | of a |\n"
