@@ -24,24 +24,35 @@
 #define PUSH_ID_SIZE 26u /* ULID text: sorts by time */
 #define PUSH_USERS_MAX 10000u
 #define PUSH_LABEL_MAX 64u
+#define PUSH_RUNNING_MAX 64u /* not done yet, at once */
 
 struct push_id {
     char text[PUSH_ID_SIZE + 1];
 };
 void push_id_make(struct push_id *id, uint64_t wall_ms, struct random *random);
+/* As push_id_make, but always after *previous, also within a millisecond and when the clock went
+ * back. id may be previous. */
+void push_id_make_after(struct push_id *id, const struct push_id *previous, uint64_t wall_ms,
+                        struct random *random);
+/* Takes lower case too. */
 MUST_USE bool push_id_parse(struct bytes text, struct push_id *id);
 
 enum push_target { PUSH_ALL, PUSH_ONLINE, PUSH_USERS };
 enum push_state { PUSH_RUNNING, PUSH_DRAINING, PUSH_DONE };
-enum push_failure { PUSH_FAILED_OFFLINE, PUSH_FAILED_OVERFLOW, PUSH_FAILED_CLOSED,
-                    PUSH_FAILED_NO_MEMORY, PUSH_FAILURE_COUNT };
+enum push_failure {
+    PUSH_FAILED_OFFLINE,
+    PUSH_FAILED_OVERFLOW,
+    PUSH_FAILED_CLOSED,
+    PUSH_FAILED_NO_MEMORY,
+    PUSH_FAILURE_COUNT
+};
 const char *push_state_name(enum push_state state);
 const char *push_failure_name(enum push_failure failure);
 
 /* What the admin API asks for; views are the caller's. */
 struct push_request {
     enum push_target target;
-    struct bytes title, body, uri; /* at least one of title and body */
+    struct bytes title, body, uri; /* at least one of these or xml; UTF-8 */
     struct bytes label;
     struct bytes xml; /* one further element, already validated as one balanced element */
     uint32_t rate;    /* streams a second and worker; 0 = push.rate */
@@ -67,8 +78,8 @@ struct push_report {
     uint64_t matched, written, acked, lost;
     uint64_t failed[PUSH_FAILURE_COUNT];
     uint64_t first_write_at_ns, last_write_at_ns; /* 0 = none */
-    void *reached;    /* roaring bitmap of account numbers written to, with is_walked; given away */
-    bool is_walked;   /* this worker will match nothing more */
+    void *reached;    /* roaring bitmap of account numbers matched, with is_walked; given away */
+    bool is_walked;   /* this worker will match nothing more; said once */
     bool is_released; /* this worker holds no reference any more */
 };
 
@@ -84,6 +95,7 @@ struct push_options {
     uint32_t worker_count;
     uint32_t body_bytes_max;
     uint32_t rate_default;
+    struct metrics *metrics; /* control's; NULL = not counted */
 };
 
 MUST_USE enum error push_table_create(struct push_table **table,
@@ -92,11 +104,16 @@ void push_table_destroy(struct push_table **table);
 
 /* accounts: every account number at this moment (for `all`: who is offline), or for `users` the
  * numbers of those users; numbers ascending. ERROR_LIMIT: kept_max pushes are all running;
- * ERROR_TOO_LARGE: rendered over body_bytes_max; ERROR_NO_MEMORY. On success *job is to be told to
+ * ERROR_TOO_LARGE: rendered over body_bytes_max; ERROR_INVALID: nothing to say, or a label over
+ * PUSH_LABEL_MAX; ERROR_NO_MEMORY. On success *job is to be told to
  * every worker. */
 MUST_USE enum error push_accept(struct push_table *table, const struct push_request *request,
-                                const uint32_t *accounts, uint32_t account_count,
-                                uint64_t wall_ms, uint64_t now_ns, const struct push_job **job);
+                                const uint32_t *accounts, uint32_t account_count, uint64_t wall_ms,
+                                uint64_t now_ns, const struct push_job **job);
+/* Pushes not done yet. */
+uint32_t push_running_count(const struct push_table *table);
+/* Takes the reached set out of the report. What a worker that lets go cannot account for counts as
+ * lost or closed, and in PUSH_UNACCOUNTED. */
 void push_apply(struct push_table *table, struct push_report *report, uint64_t now_ns);
 
 struct push_status {
@@ -104,9 +121,9 @@ struct push_status {
     enum push_target target;
     enum push_state state;
     struct push_counts counts;
-    uint64_t created_at_ms; /* wall clock */
+    uint64_t created_at_ms;                 /* wall clock */
     uint64_t first_write_ms, last_write_ms; /* since accepted; 0 = nothing written yet */
-    struct bytes label;
+    struct bytes label;                     /* good until the next push_accept */
 };
 /* ERROR_NOT_FOUND for an unknown or forgotten id. */
 MUST_USE enum error push_status(const struct push_table *table, const struct push_id *id,
@@ -119,11 +136,11 @@ uint32_t push_list(const struct push_table *table, const struct push_id *before,
 
 struct push_walk {
     const struct push_job *job;
-    uint32_t next_row;   /* `all` and `online`: the cursor over session rows */
-    uint32_t row_end;    /* rows used when the walk began: later logins are not matched */
-    uint64_t allowance;  /* streams that may be written now, in millionths (pacing) */
+    uint32_t next_row;  /* `all` and `online`: the cursor over session rows */
+    uint32_t row_end;   /* rows used when the walk began: later logins are not matched */
+    uint64_t allowance; /* streams that may be written now, in millionths (pacing) */
     uint64_t paced_at_ns;
-    void *reached;       /* roaring bitmap under way */
+    void *reached;             /* roaring bitmap under way */
     struct push_report report; /* increments not yet told */
 };
 
@@ -137,7 +154,7 @@ uint32_t push_walk_slice(struct push_walk *walk, const struct session_table *ses
 bool push_walk_is_done(const struct push_walk *walk);
 /* When pacing allows the next slice; UINT64_MAX when done. */
 uint64_t push_walk_next_ns(const struct push_walk *walk);
-/* What became of one matched connection. */
+/* What became of one matched connection; account as in its session row. */
 void push_walk_written(struct push_walk *walk, uint32_t account, uint64_t now_ns);
 void push_walk_failed(struct push_walk *walk, uint32_t account, enum push_failure why);
 /* Moves the increments out; the last one, with is_walked, takes the reached set along. */
