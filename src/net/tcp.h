@@ -35,6 +35,8 @@
 #define TCP_DUP_ACKS 3u            /* RFC 5681 3.2 */
 #define TCP_EPHEMERAL_FIRST 32768u
 #define TCP_EPHEMERAL_LAST 60999u
+#define TCP_RECENT_SYNS 4096u      /* a power of two */
+#define TCP_RECENT_SECONDS 64u     /* how long such a memory counts */
 #define TCP_DUE_MAX 256u           /* timers a turn */
 
 /* All of TCP but the rows; net->tcp. */
@@ -64,6 +66,8 @@ struct tcp {
     uint32_t time_wait_mask;
     uint32_t time_wait_first;
     uint32_t time_wait_count;
+
+    uint32_t recent_syns[TCP_RECENT_SYNS]; /* by flow hash: 16 bits of it << 16 | second */
 
     uint64_t sweep_at_ns; /* next slice of the deadline sweep */
     uint16_t window;      /* receive window as advertised with rcv_scale */

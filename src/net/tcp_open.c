@@ -40,6 +40,27 @@ void tcp_reset_reply(struct net *net, struct packet *packet, const struct tcp_se
 
 /* ---- passive: SYN ---- */
 
+/* A cookie proves itself by the first octet's segment alone. When that one is lost and the next
+ * arrives, it looks like a bad cookie, and a reset would kill an honest connection that is about to
+ * repair itself. So a few thousand SYNs are remembered, overwriting each other, and a segment of a
+ * remembered flow is dropped in silence. A flood makes us forget; then the reset is sent. */
+static uint32_t *recent_syn_of(struct net *net, uint64_t hash)
+{
+    return &net->tcp->recent_syns[(uint32_t)hash & (TCP_RECENT_SYNS - 1)];
+}
+
+static uint32_t syn_memory(const struct net *net, uint64_t hash)
+{
+    return (uint32_t)(hash >> 48) << 16 | (tcp_now_s(net) & 0xffffu);
+}
+
+static bool is_syn_recent(struct net *net, uint64_t hash)
+{
+    uint32_t stored = *recent_syn_of(net, hash);
+    uint32_t now = syn_memory(net, hash);
+    return stored >> 16 == now >> 16 && ((now - stored) & 0xffffu) <= TCP_RECENT_SECONDS;
+}
+
 static uint16_t our_mss(const struct net *net)
 {
     uint32_t headers = sizeof(struct ip_header) + sizeof(struct tcp_header);
@@ -77,6 +98,7 @@ static void answer_syn(struct net *net, struct packet *packet, const struct tcp_
     header->window = be16_of(net->tcp->window_plain);
     header->offset = (uint8_t)((end - at) / 4 << 4);
     net_packet_send(net, &reply, (uint32_t)(end - at));
+    *recent_syn_of(net, segment->hash) = syn_memory(net, segment->hash);
     net_count(net, METRIC_TCP_COOKIES_SENT);
 }
 
@@ -131,7 +153,8 @@ static void accept_cookie(struct net *net, struct packet *packet,
     tcp_options_read(segment->options, &options);
     if (!tcp_cookie_check(&net->cookie, segment, net->now_ns, &options.offer)) {
         net_count(net, METRIC_TCP_COOKIES_BAD);
-        tcp_reset_reply(net, packet, segment);
+        if (!is_syn_recent(net, segment->hash))
+            tcp_reset_reply(net, packet, segment);
         return;
     }
     net_count(net, METRIC_TCP_COOKIES_GOOD);

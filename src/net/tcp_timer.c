@@ -265,7 +265,7 @@ void tcp_timers(struct net *net, struct net_events *events)
 uint64_t tcp_next_ns(const struct net *net)
 {
     const struct tcp *tcp = net->tcp;
-    if (tcp->dying_head != POOL_NONE)
+    if (tcp->dying_head != POOL_NONE || tcp->buried_head != POOL_NONE)
         return 0;
     uint64_t next_ns = wheel_next_ns(&tcp->wheel);
     if (net->pool.used != 0 && idle_seconds(net) != 0)

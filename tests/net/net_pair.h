@@ -99,9 +99,10 @@ void pair_run_for(struct pair *pair, uint64_t duration_ns);
 /* True when it became true within limit_ns. */
 typedef bool (*pair_condition)(const struct pair *pair);
 bool pair_run_until(struct pair *pair, pair_condition condition, uint64_t limit_ns);
-/* Opens a connection from end 0 and runs until both know; returns the conn of end 0, and that of
- * end 1 in *accepted. */
-uint32_t pair_connect(struct pair *pair, uint32_t *accepted);
+/* Opens a connection from end 0, which has so many octets to send, and runs until both know;
+ * returns the conn of end 0, and that of end 1 in *accepted. On a wire that loses packets an opener
+ * must have something to say: a cookie is not sent twice. */
+uint32_t pair_connect(struct pair *pair, uint64_t to_send, uint32_t *accepted);
 /* What a failed test wants to say. */
 void pair_print(const struct pair *pair);
 uint8_t pair_octet(uint8_t seed, unsigned int direction, uint64_t position);

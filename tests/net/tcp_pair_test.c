@@ -32,10 +32,9 @@ static void run_transfer(const struct pair_options *options, uint64_t up, uint64
     pair_open(&pair, options);
     pair.ends[1].accept_to_send = down;
     uint32_t accepted;
-    uint32_t conn = pair_connect(&pair, &accepted);
+    uint32_t conn = pair_connect(&pair, up, &accepted);
     struct flow *near = &pair.ends[0].flows[conn];
     struct flow *far = &pair.ends[1].flows[accepted];
-    near->to_send = up;
     uint64_t limit_ns = pair.now_ns + 3600 * NS_PER_SECOND;
     while (far->received != up || near->received != down) {
         assert_true(pair.now_ns < limit_ns);
@@ -52,6 +51,8 @@ static void run_transfer(const struct pair_options *options, uint64_t up, uint64
     pair_close(&pair);
 }
 
+/* ---- transfers ---- */
+
 static void transfers_over_a_clean_wire(void **state)
 {
     (void)state;
@@ -59,10 +60,424 @@ static void transfers_over_a_clean_wire(void **state)
     run_transfer(&options, 1 << 20, 1 << 20);
 }
 
+/* No delay at all: round-trip time 0, and everything a turn sends is there in the next. */
+static void transfers_without_delay(void **state)
+{
+    (void)state;
+    for (uint64_t seed = 1; seed <= 20; seed++) {
+        struct pair_options options = pair_defaults();
+        options.seed = seed;
+        options.faults = (struct nic_sim_faults){.loss_ppm = (uint32_t)(seed % 4) * 5000};
+        run_transfer(&options, 200000, 200000);
+    }
+}
+
+static struct nic_sim_faults bad_weather(uint64_t seed)
+{
+    return (struct nic_sim_faults){
+        .loss_ppm = 10000 + (uint32_t)(seed % 10) * 10000,
+        .duplicate_ppm = (uint32_t)(seed % 3) * 10000,
+        .reorder_ppm = (uint32_t)(seed % 5) * 50000,
+        .delay_ns = (seed % 7) * 10 * NS_PER_MS,
+        .jitter_ns = (seed % 2) * 3 * NS_PER_MS,
+        .reorder_ns = 30 * NS_PER_MS,
+    };
+}
+
+/* Loss of 1 to 10 %, duplication, reordering; 1 MB each way. */
+static void transfers_through_bad_weather(void **state)
+{
+    (void)state;
+    for (uint64_t seed = 1; seed <= 20; seed++) {
+        struct pair_options options = pair_defaults();
+        options.seed = seed;
+        options.faults = bad_weather(seed);
+        run_transfer(&options, 1 << 20, 1 << 20);
+    }
+}
+
+/* A bit flipped in one packet of fifty, on top: the checksum drops it. */
+static void transfers_past_corruption(void **state)
+{
+    (void)state;
+    for (uint64_t seed = 100; seed < 120; seed++) {
+        struct pair_options options = pair_defaults();
+        options.seed = seed;
+        options.faults = bad_weather(seed);
+        options.faults.loss_ppm = 10000;
+        options.faults.corrupt_ppm = 20000;
+        run_transfer(&options, 200000, 100000);
+    }
+}
+
+/* Many small exchanges under many seeds: the ends of connections see every fault. */
+static void opens_and_closes_under_many_seeds(void **state)
+{
+    (void)state;
+    for (uint64_t seed = 1000; seed < 1400; seed++) {
+        struct pair_options options = pair_defaults();
+        options.seed = seed;
+        options.faults = bad_weather(seed);
+        options.faults.loss_ppm = 100000;
+        options.faults.refuse_take_ppm = (uint32_t)(seed % 2) * 50000;
+        options.faults.refuse_transmit_ppm = (uint32_t)(seed % 2) * 50000;
+        run_transfer(&options, 5000 + seed, 3000);
+    }
+}
+
+/* Small windows, small MTU, large windows with scale, a small send limit. */
+static void transfers_within_odd_limits(void **state)
+{
+    (void)state;
+    const uint32_t windows[] = {700, 1460, 4096, 65535, 70000, 1 << 20};
+    for (uint64_t seed = 1; seed <= 24; seed++) {
+        struct pair_options options = pair_defaults();
+        options.seed = seed;
+        options.receive_window = windows[seed % ARRAY_COUNT(windows)];
+        options.mtu = seed % 2 == 0 ? 576 : 1500;
+        options.send_bytes_max = seed % 3 == 0 ? 9000 : 200000;
+        options.faults.loss_ppm = seed % 4 == 0 ? 20000 : 0;
+        run_transfer(&options, 300000, 100000);
+    }
+}
+
+/* The client's sequence numbers pass 2^32 at every place that could matter. */
+static void sequence_numbers_wrap(void **state)
+{
+    (void)state;
+    const uint32_t before[] = {0, 1, 2, 3, 1459, 1460, 1461, 20000, 65536, 300000};
+    for (uint32_t i = 0; i < ARRAY_COUNT(before) * 2; i++) {
+        static struct pair pair;
+        struct pair_options options = pair_defaults();
+        options.seed = i + 1;
+        options.faults.loss_ppm = i % 2 == 0 ? 0 : 30000;
+        /* The timestamp clock wraps meanwhile, too. */
+        options.start_ns = ((UINT64_C(1) << 32) - 500) * NS_PER_MS;
+        pair_open(&pair, &options);
+        pair.ends[0].net->tcp->is_isn_fixed = true;
+        pair.ends[0].net->tcp->isn_fixed = 0u - before[i / 2];
+        pair.ends[1].accept_to_send = 400000;
+        uint32_t accepted;
+        uint32_t conn = pair_connect(&pair, 400000, &accepted);
+        while (pair.ends[1].flows[accepted].received != 400000 ||
+               pair.ends[0].flows[conn].received != 400000) {
+            assert_true(pair.now_ns < options.start_ns + 900 * NS_PER_SECOND);
+            pair_step(&pair);
+        }
+        tcp_close(pair.ends[0].net, conn);
+        assert_true(pair_run_until(&pair, both_closed, 900 * NS_PER_SECOND));
+        assert_at_baseline(&pair);
+        pair_close(&pair);
+    }
+}
+
+/* ---- each packet of a small exchange, lost or doubled ---- */
+
+static uint32_t run_exchange(enum shim_act act, uint32_t at)
+{
+    static struct pair pair;
+    struct pair_options options = pair_defaults();
+    options.user_timeout_ns = 60 * NS_PER_SECOND;
+    pair_open(&pair, &options);
+    pair.act = act;
+    pair.act_at = at;
+    pair.ends[1].accept_to_send = 4000;
+    uint32_t accepted;
+    uint32_t conn = pair_connect(&pair, 5000, &accepted);
+    struct flow *near = &pair.ends[0].flows[conn];
+    struct flow *far = &pair.ends[1].flows[accepted];
+    uint64_t limit_ns = pair.now_ns + 100 * NS_PER_SECOND;
+    while (near->received != 4000 || far->received != 5000) {
+        assert_true(pair.now_ns < limit_ns);
+        pair_step(&pair);
+    }
+    tcp_close(pair.ends[0].net, conn);
+    assert_true(pair_run_until(&pair, both_closed, 100 * NS_PER_SECOND));
+    assert_int_equal(near->closed_count, 1);
+    assert_int_equal(far->closed_count, 1);
+    assert_int_equal(near->why, NET_CLOSE_DONE);
+    assert_int_equal(far->why, NET_CLOSE_DONE);
+    uint32_t frames = pair.frame_count;
+    assert_at_baseline(&pair);
+    pair_close(&pair);
+    return frames;
+}
+
+static void any_one_packet_may_be_lost_or_doubled(void **state)
+{
+    (void)state;
+    uint32_t frames = run_exchange(SHIM_PASS, 0);
+    assert_true(frames > 10);
+    for (uint32_t at = 0; at < frames; at++) {
+        (void)run_exchange(SHIM_DROP, at);
+        (void)run_exchange(SHIM_TWICE, at);
+    }
+}
+
+/* ---- ends ---- */
+
+/* Half-close: who has closed still receives all the other has to say. */
+static void half_close_lets_the_other_side_finish(void **state)
+{
+    (void)state;
+    static struct pair pair;
+    struct pair_options options = pair_defaults();
+    pair_open(&pair, &options);
+    uint32_t accepted;
+    uint32_t conn = pair_connect(&pair, 0, &accepted);
+    tcp_close(pair.ends[0].net, conn);
+    pair.ends[1].flows[accepted].is_echo_close = false;
+    pair_run_for(&pair, NS_PER_SECOND);
+    assert_string_equal(tcp_state_name(pair.ends[0].net, conn), "FIN-WAIT-2");
+    assert_string_equal(tcp_state_name(pair.ends[1].net, accepted), "CLOSE-WAIT");
+    assert_true(pair.ends[1].flows[accepted].has_ended);
+    uint32_t blob = blob_create_copy(&pair.ends[0].blobs, BYTES("late"));
+    assert_int_equal(tcp_send(pair.ends[0].net, conn, blob, 0, 4), ERROR_STALE);
+    (void)blob_put(&pair.ends[0].blobs, blob);
+    pair.ends[1].flows[accepted].to_send = 500000;
+    pair_run_for(&pair, 50 * NS_PER_SECOND);
+    assert_int_equal(pair.ends[0].flows[conn].received, 500000);
+    tcp_close(pair.ends[1].net, accepted);
+    assert_true(pair_run_until(&pair, both_closed, 100 * NS_PER_SECOND));
+    assert_int_equal(pair.ends[0].flows[conn].why, NET_CLOSE_DONE);
+    assert_int_equal(pair.ends[1].flows[accepted].why, NET_CLOSE_DONE);
+    assert_at_baseline(&pair);
+    pair_close(&pair);
+}
+
+/* Both close in the same turn: CLOSING on both sides, then TIME_WAIT on both; also with loss. */
+static void both_sides_may_close_at_once(void **state)
+{
+    (void)state;
+    for (uint64_t seed = 1; seed <= 30; seed++) {
+        static struct pair pair;
+        struct pair_options options = pair_defaults();
+        options.seed = seed;
+        pair_open(&pair, &options);
+        uint32_t accepted;
+        uint32_t conn = pair_connect(&pair, 0, &accepted);
+        pair_run_for(&pair, NS_PER_SECOND);
+        options.faults.loss_ppm = seed == 1 ? 0 : 300000;
+        nic_sim_set_faults(pair.sim, &options.faults);
+        tcp_close(pair.ends[0].net, conn);
+        tcp_close(pair.ends[1].net, accepted);
+        assert_true(pair_run_until(&pair, both_closed, 400 * NS_PER_SECOND));
+        if (seed == 1) {
+            assert_int_equal(net_usage(pair.ends[0].net).time_wait, 1);
+            assert_int_equal(net_usage(pair.ends[1].net).time_wait, 1);
+        }
+        assert_at_baseline(&pair);
+        pair_close(&pair);
+    }
+}
+
+/* tcp_abort: the other side hears a reset; both get exactly one NET_CLOSED with its reason. */
+static void an_abort_resets_the_other_side(void **state)
+{
+    (void)state;
+    static struct pair pair;
+    struct pair_options options = pair_defaults();
+    pair_open(&pair, &options);
+    uint32_t accepted;
+    uint32_t conn = pair_connect(&pair, 0, &accepted);
+    pair.ends[0].flows[conn].to_send = 3000000;
+    pair_run_for(&pair, 60 * NS_PER_MS);
+    tcp_abort(pair.ends[0].net, conn);
+    tcp_abort(pair.ends[0].net, conn); /* idempotent */
+    pair.ends[0].flows[conn].to_send = pair.ends[0].flows[conn].sent;
+    assert_true(pair_run_until(&pair, both_closed, NS_PER_SECOND));
+    assert_int_equal(pair.ends[0].flows[conn].why, NET_CLOSE_ABORTED);
+    assert_int_equal(pair.ends[1].flows[accepted].why, NET_CLOSE_RESET);
+    assert_at_baseline(&pair);
+    pair_close(&pair);
+}
+
+/* Nobody listens: a reset answers, and the opener hears that it was refused. */
+static void a_closed_port_refuses(void **state)
+{
+    (void)state;
+    static struct pair pair;
+    struct pair_options options = pair_defaults();
+    pair_open(&pair, &options);
+    net_unlisten(pair.ends[1].net, PAIR_PORT);
+    uint32_t conn =
+        tcp_connect(pair.ends[0].net, pair.ends[1].address, PAIR_PORT, pair.now_ns);
+    assert_int_not_equal(conn, POOL_NONE);
+    assert_true(pair_run_until(&pair, both_closed, 5 * NS_PER_SECOND));
+    assert_int_equal(pair.ends[0].flows[conn].closed_count, 1);
+    assert_int_equal(pair.ends[0].flows[conn].why, NET_CLOSE_REFUSED);
+    assert_true(end_metric(&pair.ends[1], METRIC_TCP_RESETS_SENT) >= 1);
+    assert_at_baseline(&pair);
+    pair_close(&pair);
+}
+
+/* Nobody answers: SYNs are sent again with backoff, then it is refused. */
+static void a_silent_address_refuses_after_a_while(void **state)
+{
+    (void)state;
+    static struct pair pair;
+    struct pair_options options = pair_defaults();
+    pair_open(&pair, &options);
+    uint32_t accepted;
+    (void)pair_connect(&pair, 0, &accepted);
+    pair.ends[1].is_mute = true;
+    uint64_t from_ns = pair.now_ns;
+    uint32_t conn =
+        tcp_connect(pair.ends[0].net, pair.ends[1].address, PAIR_PORT, pair.now_ns);
+    pair.ends[0].flows[conn] = (struct flow){0};
+    while (pair.ends[0].flows[conn].closed_count == 0) {
+        assert_true(pair.now_ns < from_ns + 300 * NS_PER_SECOND);
+        pair_step(&pair);
+    }
+    assert_int_equal(pair.ends[0].flows[conn].why, NET_CLOSE_REFUSED);
+    assert_true(pair.now_ns - from_ns > 60 * NS_PER_SECOND);
+    pair_close(&pair);
+}
+
+/* ---- peers that go away or stand still ---- */
+
+/* An idle peer is gone: keepalive probes, then NET_CLOSED with TIMEOUT; an idle peer that is there
+ * stays connected for as long as it likes. */
+static void keepalive_finds_the_dead_and_keeps_the_living(void **state)
+{
+    (void)state;
+    static struct pair pair;
+    struct pair_options options = pair_defaults();
+    options.keepalive_idle_ns = 60 * NS_PER_SECOND;
+    pair_open(&pair, &options);
+    uint32_t accepted;
+    uint32_t conn = pair_connect(&pair, 0, &accepted);
+    pair_run_for(&pair, 3600 * NS_PER_SECOND);
+    assert_int_equal(pair.ends[1].flows[accepted].closed_count, 0);
+    assert_int_equal(net_usage(pair.ends[1].net).hot, 0);
+    assert_true(end_metric(&pair.ends[1], METRIC_TCP_KEEPALIVE_PROBES) +
+                    end_metric(&pair.ends[0], METRIC_TCP_KEEPALIVE_PROBES) > 30);
+    pair.ends[0].is_dead = true;
+    uint64_t from_ns = pair.now_ns;
+    while (pair.ends[1].flows[accepted].closed_count == 0) {
+        assert_true(pair.now_ns < from_ns + 200 * NS_PER_SECOND);
+        pair_step(&pair);
+    }
+    assert_int_equal(pair.ends[1].flows[accepted].why, NET_CLOSE_TIMEOUT);
+    pair.ends[0].is_dead = false;
+    pair_run_for(&pair, 200 * NS_PER_SECOND);
+    assert_int_equal(pair.ends[0].flows[conn].closed_count, 1);
+    assert_at_baseline(&pair);
+    pair_close(&pair);
+}
+
+/* Octets that nobody acknowledges end the connection after the user timeout, not before. */
+static void the_user_timeout_ends_what_nobody_acknowledges(void **state)
+{
+    (void)state;
+    static struct pair pair;
+    struct pair_options options = pair_defaults();
+    options.user_timeout_ns = 30 * NS_PER_SECOND;
+    pair_open(&pair, &options);
+    uint32_t accepted;
+    (void)pair_connect(&pair, 0, &accepted);
+    pair_run_for(&pair, 5 * NS_PER_SECOND);
+    pair.ends[0].is_dead = true;
+    pair.ends[1].flows[accepted].to_send = 10000;
+    uint64_t from_ns = pair.now_ns;
+    while (pair.ends[1].flows[accepted].closed_count == 0) {
+        assert_true(pair.now_ns < from_ns + 100 * NS_PER_SECOND);
+        pair_step(&pair);
+    }
+    assert_int_equal(pair.ends[1].flows[accepted].why, NET_CLOSE_TIMEOUT);
+    assert_true(pair.now_ns - from_ns >= 30 * NS_PER_SECOND);
+    assert_true(end_metric(&pair.ends[1], METRIC_TCP_TIMEOUTS) >= 4);
+    pair_close(&pair);
+}
+
+/* ---- pools that run dry ---- */
+
+/* More busy connections than extensions: refused sends are retried by the application, parking
+ * frees extensions, and everything arrives. */
+static void a_small_hot_pool_only_slows_down(void **state)
+{
+    (void)state;
+    static struct pair pair;
+    struct pair_options options = pair_defaults();
+    options.hot_max = 3;
+    options.faults.loss_ppm = 20000;
+    pair_open(&pair, &options);
+    uint32_t conns[8];
+    uint32_t accepted[8];
+    nic_sim_set_faults(pair.sim, &(struct nic_sim_faults){.delay_ns = NS_PER_MS});
+    for (uint32_t i = 0; i < 8; i++) {
+        conns[i] = pair_connect(&pair, 0, &accepted[i]);
+        pair_run_for(&pair, 5 * NS_PER_SECOND); /* parks */
+    }
+    nic_sim_set_faults(pair.sim, &options.faults);
+    for (uint32_t i = 0; i < 8; i++) {
+        pair.ends[0].flows[conns[i]].to_send = 50000;
+        pair.ends[1].flows[accepted[i]].to_send = 50000;
+    }
+    pair_run_for(&pair, 600 * NS_PER_SECOND);
+    for (uint32_t i = 0; i < 8; i++) {
+        assert_int_equal(pair.ends[0].flows[conns[i]].received, 50000);
+        assert_int_equal(pair.ends[1].flows[accepted[i]].received, 50000);
+        tcp_close(pair.ends[0].net, conns[i]);
+        pair_run_for(&pair, 5 * NS_PER_SECOND);
+    }
+    assert_true(end_metric(&pair.ends[0], METRIC_TCP_HOT_REFUSED) > 0);
+    assert_true(pair_run_until(&pair, both_closed, 400 * NS_PER_SECOND));
+    assert_at_baseline(&pair);
+    pair_close(&pair);
+}
+
+/* With no room at all for octets out of order, the peer sends again what is missing. */
+static void no_room_out_of_order_only_slows_down(void **state)
+{
+    (void)state;
+    struct pair_options options = pair_defaults();
+    options.faults.loss_ppm = 50000;
+    options.reorder_bytes_max = 0;
+    run_transfer(&options, 100000, 100000);
+}
+
+/* A full TIME_WAIT ring gives up its oldest. */
+static void time_wait_is_bounded(void **state)
+{
+    (void)state;
+    static struct pair pair;
+    struct pair_options options = pair_defaults();
+    options.time_wait_max = 4;
+    pair_open(&pair, &options);
+    for (uint32_t i = 0; i < 20; i++) {
+        uint32_t accepted;
+        uint32_t conn = pair_connect(&pair, 0, &accepted);
+        tcp_close(pair.ends[0].net, conn);
+        assert_true(pair_run_until(&pair, both_closed, 10 * NS_PER_SECOND));
+        assert_true(net_usage(pair.ends[0].net).time_wait <= 4);
+    }
+    assert_int_equal(net_usage(pair.ends[0].net).time_wait, 4);
+    assert_at_baseline(&pair);
+    pair_close(&pair);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(transfers_over_a_clean_wire),
+        cmocka_unit_test(transfers_without_delay),
+        cmocka_unit_test(transfers_through_bad_weather),
+        cmocka_unit_test(transfers_past_corruption),
+        cmocka_unit_test(opens_and_closes_under_many_seeds),
+        cmocka_unit_test(transfers_within_odd_limits),
+        cmocka_unit_test(sequence_numbers_wrap),
+        cmocka_unit_test(any_one_packet_may_be_lost_or_doubled),
+        cmocka_unit_test(half_close_lets_the_other_side_finish),
+        cmocka_unit_test(both_sides_may_close_at_once),
+        cmocka_unit_test(an_abort_resets_the_other_side),
+        cmocka_unit_test(a_closed_port_refuses),
+        cmocka_unit_test(a_silent_address_refuses_after_a_while),
+        cmocka_unit_test(keepalive_finds_the_dead_and_keeps_the_living),
+        cmocka_unit_test(the_user_timeout_ends_what_nobody_acknowledges),
+        cmocka_unit_test(a_small_hot_pool_only_slows_down),
+        cmocka_unit_test(no_room_out_of_order_only_slows_down),
+        cmocka_unit_test(time_wait_is_bounded),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
