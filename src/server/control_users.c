@@ -1,0 +1,167 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Accounts as the admin API asks for them: keys by the password threads, then the store. */
+#include "control.h"
+
+static void keys_make(struct control *control, struct admin_request *request)
+{
+    struct stretch *stretch = server_stretch(control->server);
+    struct stretch_job *job = stretch_job_create(stretch, STRETCH_MAKE, request->password);
+    if (job != NULL) {
+        job->port = &control->stretch;
+        job->rounds = (uint32_t)control->config->scram_iterations;
+        job->token_pointer = request;
+        if (stretch_give(stretch, &job))
+            return;
+        stretch_job_destroy(stretch, &job);
+    }
+    admin_answer_problem(control->admin, &request, ERROR_UNAVAILABLE, "Too many passwords are waiting to be stretched.");
+}
+
+static void account_ask(struct control *control, struct admin_request *request,
+                        enum store_kind kind, const struct account *keys)
+{
+    struct store_request *ask = control_ask_store(control, kind, request);
+    if (ask == NULL)
+        return;
+    if (!account_set_local(&ask->account, request->user)) {
+        store_request_destroy(server_store(control->server), &ask);
+        admin_answer_problem(control->admin, &request, ERROR_INVALID, "The user name is empty or too long.");
+        return;
+    }
+    if (keys != NULL)
+        memcpy(ask->account.scram, keys->scram, sizeof ask->account.scram);
+    ask->account.is_enabled = kind == STORE_ACCOUNT_CREATE || request->is_enabled;
+    ask->account.created_at_ms = control->wall_ms;
+    if (request->has_password)
+        ask->update |= STORE_UPDATE_SCRAM;
+    if (request->has_enabled)
+        ask->update |= STORE_UPDATE_ENABLED;
+    control_submit(control, ask);
+}
+
+static void users_list(struct control *control, struct admin_request *request)
+{
+    struct store_request *ask = control_ask_store(control, STORE_ACCOUNT_LIST, request);
+    if (ask == NULL)
+        return;
+    if (request->cursor.size != 0 && !account_set_local(&ask->account, request->cursor)) {
+        store_request_destroy(server_store(control->server), &ask);
+        admin_answer_problem(control->admin, &request, ERROR_INVALID, "The cursor is not one of ours.");
+        return;
+    }
+    ask->limit = request->limit;
+    control_submit(control, ask);
+}
+
+void control_user_asked(struct control *control, struct admin_request *request)
+{
+    switch (request->kind) {
+    case ADMIN_USER_CREATE:
+        keys_make(control, request);
+        break;
+    case ADMIN_USER_UPDATE:
+        if (request->has_password)
+            keys_make(control, request);
+        else
+            account_ask(control, request, STORE_ACCOUNT_UPDATE, NULL);
+        break;
+    case ADMIN_USER_GET:
+        account_ask(control, request, STORE_ACCOUNT_GET, NULL);
+        break;
+    case ADMIN_USER_DELETE:
+        account_ask(control, request, STORE_ACCOUNT_DELETE, NULL);
+        break;
+    default:
+        users_list(control, request);
+        break;
+    }
+}
+
+void control_keys_made(struct control *control, struct stretch_job *job)
+{
+    struct admin_request *request = job->token_pointer;
+    if (request == NULL) { /* by hand: server_make_account */
+        struct store_request *ask;
+        if (store_request_create(server_store(control->server), STORE_ACCOUNT_CREATE, &ask) !=
+            ERROR_NONE) {
+            control->refused_accounts++;
+            return;
+        }
+        ask->account = job->account;
+        if (store_submit(control->store, &ask) != ERROR_NONE) {
+            store_request_destroy(server_store(control->server), &ask);
+            control->refused_accounts++;
+        }
+        return;
+    }
+    if (job->error != ERROR_NONE) {
+        admin_answer_problem(control->admin, &request, job->error, "The password cannot be used.");
+        return;
+    }
+    account_ask(control, request,
+                request->kind == ADMIN_USER_CREATE ? STORE_ACCOUNT_CREATE : STORE_ACCOUNT_UPDATE,
+                &job->account);
+}
+
+static struct admin_user user_of(const struct account *account)
+{
+    return (struct admin_user){
+        .number = account->number,
+        .user = account_local(account),
+        .is_enabled = account->is_enabled,
+        .created_at_ms = account->created_at_ms,
+    };
+}
+
+static void users_answer(struct control *control, struct admin_request *request,
+                         const struct store_request *answer)
+{
+    struct admin_user *users =
+        heap_take(control->heap, (answer->count + 1) * sizeof *users);
+    if (users == NULL) {
+        admin_answer_problem(control->admin, &request, ERROR_UNAVAILABLE, "The server is short of memory.");
+        return;
+    }
+    for (uint32_t i = 0; i < answer->count; i++)
+        users[i] = user_of(&answer->accounts[i]);
+    admin_answer_users(control->admin, &request, users, answer->count, answer->is_last);
+    heap_give(control->heap, users);
+}
+
+static const char *problem_text(enum error error)
+{
+    return error == ERROR_NOT_FOUND ? "There is no such user."
+           : error == ERROR_EXISTS  ? "A user of that name exists already."
+                                    : error_text(error);
+}
+
+void control_user_stored(struct control *control, struct store_request *answer)
+{
+    struct admin_request *request = (struct admin_request *)(uintptr_t)answer->token_word;
+    if (request == NULL) {
+        if (answer->error == ERROR_NONE)
+            control->made_accounts++;
+        else
+            control->refused_accounts++;
+        return;
+    }
+    if (answer->error != ERROR_NONE) {
+        admin_answer_problem(control->admin, &request, answer->error,
+                             problem_text(answer->error));
+        return;
+    }
+    if (answer->kind == STORE_ACCOUNT_LIST) {
+        users_answer(control, request, answer);
+        return;
+    }
+    bool is_locked_out = answer->kind == STORE_ACCOUNT_UPDATE && request->has_enabled &&
+                         !answer->account.is_enabled;
+    if (answer->kind == STORE_ACCOUNT_DELETE || is_locked_out)
+        control_kick_account(control, answer->account.number);
+    struct admin_user user = user_of(&answer->account);
+    if (answer->kind == STORE_ACCOUNT_DELETE)
+        admin_answer_done(control->admin, &request);
+    else
+        admin_answer_user(control->admin, &request, &user);
+}
