@@ -8,6 +8,7 @@
 #define STENTOR_BENCH_H
 
 /* argv[0] is the name of the sub-command. */
+int bench_rows(int argc, char **argv);
 int bench_xml(int argc, char **argv);
 
 #endif

@@ -7,12 +7,14 @@
 
 #include "ip.h"
 
-#define LOAD_TENTHS 8u
+/* Ten places a bucket, three quarters in use: a run of 64 full buckets comes by chance once in 10^5
+ * tables of ten million addresses. */
+#define LOAD_PERCENT 75u
 #define PLACE_NONE TCP_LIMIT_WAYS
 
 static uint32_t bucket_count_for(uint32_t rows_max)
 {
-    uint64_t places = (uint64_t)rows_max * 10 / LOAD_TENTHS;
+    uint64_t places = (uint64_t)rows_max * 100 / LOAD_PERCENT;
     uint64_t count = places / TCP_LIMIT_WAYS + 1;
     return count < TCP_LIMIT_PROBES_MAX ? TCP_LIMIT_PROBES_MAX : (uint32_t)count;
 }

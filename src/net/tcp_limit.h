@@ -12,7 +12,7 @@
 #include "stentor/siphash.h"
 
 #define TCP_LIMIT_WAYS 10u
-#define TCP_LIMIT_PROBES_MAX 16u
+#define TCP_LIMIT_PROBES_MAX 64u
 #define TCP_LIMIT_COUNT_MAX 65535u
 
 struct tcp_limit_bucket {

@@ -4,8 +4,9 @@
  * a 16-bit tag and a row index; the key itself is verified in struct tcp_row, so a lookup touches
  * two lines: bucket and row. A pair that finds its home bucket full goes into the next bucket with
  * room, and every bucket it passed counts it; a lookup goes on to the next bucket only where that
- * count is not zero, so removals need no tombstones. At the load of TABLE sizes (0.6) one bucket
- * in twenty passes anything on. A neighbourhood full over TCP_TABLE_PROBES_MAX buckets refuses.
+ * count is not zero, so removals need no tombstones. At the load the table is sized for (0.6) one
+ * bucket in fifteen passes anything on. A neighbourhood full over TCP_TABLE_PROBES_MAX buckets
+ * refuses: by chance, with ten million rows, once in about 10^7 tables.
  *
  * The hash is SipHash-1-3 under a key of this boot: nobody outside can aim at a bucket. Owner: one
  * worker. */
@@ -19,7 +20,7 @@
 #include "tcp_segment.h"
 
 #define TCP_TABLE_WAYS 8u
-#define TCP_TABLE_PROBES_MAX 16u
+#define TCP_TABLE_PROBES_MAX 32u
 #define TCP_TABLE_BATCH_MAX 32u
 
 struct tcp_bucket {

@@ -127,7 +127,7 @@ static void survives_colliding_hashes(void **state)
         set_row(row, &key, high << 32 | row % 2);
     }
     for (uint32_t step = 0; step < 20000; step++) {
-        uint32_t row = random_below(&fixture.random, 400);
+        uint32_t row = random_below(&fixture.random, 800);
         bool was_in = fixture.is_in[row];
         toggle(row);
         refused += fixture.is_in[row] == was_in;
