@@ -155,6 +155,7 @@ bool iq_keep_id(const struct iq *iq)
         return false;
     memcpy(row->id, iq->stanza->id.at, iq->stanza->id.size);
     row->id_size = (uint16_t)iq->stanza->id.size;
+    row->is_to_domain = iq->stanza->has_to;
     return true;
 }
 
@@ -162,6 +163,9 @@ struct stanza iq_kept(const struct step *step)
 {
     const struct negotiation *row = step->negotiation;
     ASSERT(row != NULL);
-    return (struct stanza){
+    struct stanza kept = {
         .kind = STANZA_IQ, .type = STANZA_IQ_SET, .id = bytes_of(row->id, row->id_size)};
+    if (row->is_to_domain)
+        kept.to.domain = step->xmpp->domain;
+    return kept;
 }

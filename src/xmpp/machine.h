@@ -47,6 +47,7 @@ struct negotiation {
     uint8_t tries;      /* failed authentications, and registrations */
     bool is_known;      /* the account exists and has keys */
     bool is_enabled;
+    bool is_to_domain; /* the kept IQ named the server */
     uint16_t local_size;
     uint16_t id_size;
     uint16_t password_size;

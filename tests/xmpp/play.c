@@ -16,16 +16,15 @@
 
 static struct account known[3];
 
-static void make_account(struct play *play, struct account *account, uint32_t number,
-                         const char *local)
+static void make_account(struct play *play, struct account *account, struct bytes name,
+                         struct bytes password)
 {
-    struct bytes name = bytes_of_string(local);
-    *account = (struct account){.number = number, .is_enabled = true};
+    *account = (struct account){.is_enabled = true};
     memcpy(account->local, name.at, name.size);
     account->local_size = (uint16_t)name.size;
     for (uint32_t kind = 0; kind < DIGEST_KIND_COUNT; kind++)
-        assert_int_equal(scram_verifier_make(play->digests.of[kind], BYTES("pencil"), 4096,
-                                             &play->random, &account->scram[kind]),
+        assert_int_equal(scram_verifier_make(play->digests.of[kind], password, 4096, &play->random,
+                                             &account->scram[kind]),
                          ERROR_NONE);
 }
 
@@ -64,9 +63,12 @@ void play_begin_configured(struct play *play, const struct config *config)
     play->reader = xml_reader_create(&play->heap, xmpp_limits_max(play->xmpp));
     assert_non_null(play->reader);
     if (known[0].number == 0) {
-        make_account(play, &known[0], 1, "alice");
-        make_account(play, &known[1], 2, "bob");
-        make_account(play, &known[2], 3, "carol");
+        make_account(play, &known[0], BYTES("alice"), BYTES("pencil"));
+        known[0].number = 1;
+        make_account(play, &known[1], BYTES("bob"), BYTES("pencil"));
+        known[1].number = 2;
+        make_account(play, &known[2], BYTES("carol"), BYTES("pencil"));
+        known[2].number = 3;
         known[2].is_enabled = false;
     }
     memcpy(play->accounts, known, sizeof(known));
@@ -147,11 +149,10 @@ static enum error create_account(struct play *play, const struct effect *effect)
         return ERROR_STORE_FULL;
     if (find_account(play, effect->account_create.local) != NULL)
         return ERROR_EXISTS;
+    assert_true(play->account_count < PLAY_ACCOUNTS_MAX);
     struct account *account = &play->accounts[play->account_count++];
-    char local[64];
-    snprintf(local, sizeof(local), "%.*s", (int)effect->account_create.local.size,
-             (const char *)effect->account_create.local.at);
-    make_account(play, account, play->account_count, local);
+    make_account(play, account, effect->account_create.local, effect->account_create.password);
+    account->number = play->account_count;
     return ERROR_NONE;
 }
 
