@@ -235,8 +235,8 @@ static double time_sweep(struct rows_bench *bench)
     uint64_t start_ns = bench_now_ns();
     uint32_t count = deadline_sweep(&bench->net->deadline, now_ns, bench->count, bench->count, due,
                                     ARRAY_COUNT(due));
-    count += deadline_sweep(&bench->idle, now_ns, bench->count, bench->count, due,
-                            ARRAY_COUNT(due));
+    count +=
+        deadline_sweep(&bench->idle, now_ns, bench->count, bench->count, due, ARRAY_COUNT(due));
     return count != 0 ? 0 : (double)(bench_now_ns() - start_ns) / 1e6;
 }
 

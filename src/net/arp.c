@@ -67,8 +67,7 @@ static bool is_mac_of(const struct arp_row *row, const uint8_t mac[ETHERNET_MAC_
 
 static bool is_row_of(const struct arp_row *row, struct be32 address)
 {
-    return row->state != ARP_STATE_NONE &&
-           memcmp(&row->address, &address, sizeof address) == 0;
+    return row->state != ARP_STATE_NONE && memcmp(&row->address, &address, sizeof address) == 0;
 }
 
 static uint16_t id_of(const struct net *net, const struct arp_row *row)
@@ -258,8 +257,8 @@ static void defend(struct net *net, const struct arp_header *arp)
     if (memcmp(arp->sender_mac, net->link.mac, sizeof net->link.mac) == 0)
         return; /* our own announcement, come back */
     net_count(net, METRIC_NET_DROP_ARP_CONFLICT);
-    bool is_due = net->arp.conflict_at_ns == 0 ||
-                  net->now_ns - net->arp.conflict_at_ns >= DEFEND_NS;
+    bool is_due =
+        net->arp.conflict_at_ns == 0 || net->now_ns - net->arp.conflict_at_ns >= DEFEND_NS;
     if (!is_due || net->options.nic->index != 0)
         return;
     net->arp.conflict_at_ns = net->now_ns;

@@ -24,7 +24,7 @@
 
 #define ARP_WAYS 8u
 #define ARP_SETS 512u
-#define ARP_GATEWAY (ARP_WAYS * ARP_SETS) /* the neighbour id behind which all off-link peers are */
+#define ARP_GATEWAY (ARP_WAYS * ARP_SETS) /* the neighbour all off-link peers are behind */
 #define ARP_NONE UINT16_MAX               /* a hint that names nothing yet */
 #define ARP_CONFIRM_NS UINT64_C(60000000000)
 #define ARP_RETRY_NS UINT64_C(1000000000)
@@ -47,6 +47,7 @@ static_assert(sizeof(struct arp_row) == 40, "docs/LIMITS.md counts on it");
 
 struct arp_cache {
     struct arp_row rows[ARP_WAYS * ARP_SETS + 1]; /* the last is the gateway's */
+
     uint64_t conflict_at_ns; /* last defence of our own address */
 };
 

@@ -174,8 +174,7 @@ static void input_segment(struct net *net, struct burst *burst, uint32_t i,
     tcp_input(net, &burst->packets[i], segment, conn, events);
 }
 
-static void input_frame(struct net *net, struct burst *burst, uint32_t i,
-                        struct net_events *events)
+static void input_frame(struct net *net, struct burst *burst, uint32_t i, struct net_events *events)
 {
     struct packet *packet = &burst->packets[i];
     const struct frame *frame = &burst->frames[i];

@@ -35,9 +35,8 @@ static struct siphash_key draw_key(struct random *random)
 void tcp_cookie_init(struct tcp_cookie *cookie, struct random *random,
                      const struct siphash_key *boot, uint64_t now_ns)
 {
-    *cookie = (struct tcp_cookie){.boot = *boot,
-                                  .random = random,
-                                  .epoch_end_ns = now_ns + TCP_COOKIE_EPOCH_NS};
+    *cookie = (struct tcp_cookie){
+        .boot = *boot, .random = random, .epoch_end_ns = now_ns + TCP_COOKIE_EPOCH_NS};
     cookie->keys[0] = draw_key(random);
     cookie->keys[1] = draw_key(random);
 }

@@ -4,7 +4,7 @@
  * its address. Our initial sequence number is the cookie:
  *
  *     31                                8 7      6    5     3 2   0
- *     | 24 bits of SipHash-2-4           | epoch | SACK | scale | MSS |   low octet masked by the MAC
+ *     | 24 bits of SipHash-2-4           | epoch | SACK | scale | MSS |   low octet: masked
  *
  * The MAC covers address, ports, the peer's initial sequence number and the low octet. Two keys,
  * of the current and the previous epoch; a cookie is good for one to two epochs. MSS and window

@@ -35,7 +35,7 @@ struct tcp_table {
     struct tcp_bucket *buckets;
     uint32_t bucket_count;
     uint32_t used;
-    uint32_t changes; /* rises with each insert and remove: found indices are good while it stands */
+    uint32_t changes; /* rises with each insert and remove: what was found is good meanwhile */
     struct siphash_key key;
 };
 
@@ -47,8 +47,8 @@ struct tcp_lookup {
 
 /* Octets of arena for rows_max connections at the design load. */
 size_t tcp_table_bytes(uint32_t rows_max);
-MUST_USE enum error tcp_table_init(struct tcp_table *table, struct arena *arena,
-                                   uint32_t rows_max, const struct siphash_key *key);
+MUST_USE enum error tcp_table_init(struct tcp_table *table, struct arena *arena, uint32_t rows_max,
+                                   const struct siphash_key *key);
 
 /* IPv4 addresses, of which the first half is zero, take the short way. */
 static inline uint64_t tcp_table_hash(const struct tcp_table *table, const struct tcp_key *key)

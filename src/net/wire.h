@@ -37,7 +37,7 @@ static_assert(sizeof(struct vlan_tag) == 4, "IEEE 802.1Q");
 
 struct arp_header {
     struct be16 hardware;
-    struct be16 protocol; /* ETHERNET_TYPE_IPV4 */
+    struct be16 protocol;  /* ETHERNET_TYPE_IPV4 */
     uint8_t hardware_size; /* 6 */
     uint8_t protocol_size; /* 4 */
     struct be16 operation;

@@ -97,8 +97,8 @@ static uint32_t open_connection(void)
     input_tcp(&(struct tcp_frame){.seq = PEER_SEQ, .flags = TCP_SYN});
     const struct fake_frame *sent = &nic.sent[(nic.sent_count - 1) % FAKE_SENT_MAX];
     const struct tcp_header *tcp = (const void *)(sent->octets + NET_TCP_OFFSET);
-    input_tcp(&(struct tcp_frame){
-        .seq = PEER_SEQ + 1, .ack = be32_get(tcp->seq) + 1, .flags = TCP_ACK});
+    input_tcp(
+        &(struct tcp_frame){.seq = PEER_SEQ + 1, .ack = be32_get(tcp->seq) + 1, .flags = TCP_ACK});
     ASSERT(events.count == 1);
     ASSERT(events.items[0].kind == NET_ACCEPTED);
     return events.items[0].conn;

@@ -88,10 +88,8 @@ static const struct nic_ops fake_nic_ops = {fake_receive,  fake_take,  fake_rele
 static inline void fake_nic_init(struct fake_nic *nic)
 {
     memset(nic, 0, sizeof *nic);
-    nic->queue = (struct nic_queue){.ops = &fake_nic_ops,
-                                    .metrics = &nic->metrics,
-                                    .mac = {0x02, 0, 0, 0, 0, 1},
-                                    .mtu = 1500};
+    nic->queue = (struct nic_queue){
+        .ops = &fake_nic_ops, .metrics = &nic->metrics, .mac = {0x02, 0, 0, 0, 0, 1}, .mtu = 1500};
 }
 
 /* A received frame with these octets, in a buffer of exactly `room` octets (0: a roomy one), so
@@ -103,10 +101,8 @@ static inline struct packet fake_nic_frame(struct fake_nic *nic, struct bytes oc
     if (octets.size != 0)
         memcpy(buffer, octets.at, octets.size);
     nic->buffers_out++;
-    return (struct packet){.data = buffer,
-                           .size = (uint16_t)octets.size,
-                           .room = (uint16_t)size,
-                           .buffer = buffer};
+    return (struct packet){
+        .data = buffer, .size = (uint16_t)octets.size, .room = (uint16_t)size, .buffer = buffer};
 }
 
 /* Releases a packet that a module left alone. */

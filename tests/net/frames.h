@@ -34,10 +34,8 @@ struct tcp_frame {
 
 static inline struct net_link test_link(void)
 {
-    struct net_link link = {.has_gateway = true,
-                            .address = OUR_IPV4,
-                            .mask = 0xffffff00u,
-                            .gateway = GATEWAY_IPV4};
+    struct net_link link = {
+        .has_gateway = true, .address = OUR_IPV4, .mask = 0xffffff00u, .gateway = GATEWAY_IPV4};
     memcpy(link.mac, our_mac, sizeof our_mac);
     return link;
 }
@@ -85,14 +83,14 @@ static inline void fix_checksums(uint8_t *frame)
 static inline void write_tcp_frame(struct writer *into, const struct tcp_frame *frame)
 {
     size_t header_size = sizeof(struct tcp_header) + frame->options.size;
-    struct tcp_header tcp = {
-        .source_port = be16_of(frame->source_port != 0 ? frame->source_port : PEER_PORT),
-        .destination_port = be16_of(frame->port != 0 ? frame->port : OUR_PORT),
-        .seq = be32_of(frame->seq),
-        .ack = be32_of(frame->ack),
-        .offset = (uint8_t)(header_size / 4 << 4),
-        .flags = frame->flags,
-        .window = be16_of(0x2000)};
+    struct tcp_header tcp = {.source_port =
+                                 be16_of(frame->source_port != 0 ? frame->source_port : PEER_PORT),
+                             .destination_port = be16_of(frame->port != 0 ? frame->port : OUR_PORT),
+                             .seq = be32_of(frame->seq),
+                             .ack = be32_of(frame->ack),
+                             .offset = (uint8_t)(header_size / 4 << 4),
+                             .flags = frame->flags,
+                             .window = be16_of(0x2000)};
     uint8_t *start = into->at + into->size;
     write_ethernet(into, our_mac, peer_mac, ETHERNET_TYPE_IPV4);
     write_ip(into, frame->source != 0 ? frame->source : PEER_IPV4, IP_PROTOCOL_TCP,

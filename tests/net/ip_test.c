@@ -13,8 +13,8 @@
 #include "fake_nic.h"
 #include "frames.h"
 
-static const uint8_t syn_options[] = {2, 4, 5, 180, 4, 2, 8, 10, 0, 0, 0, 1, 0, 0, 0, 0,
-                                      1, 3, 3, 7};
+static const uint8_t syn_options[] = {2, 4, 5, 180, 4, 2, 8, 10, 0, 0,
+                                      0, 1, 0, 0,   0, 0, 1, 3,  3, 7};
 
 static uint8_t octets[2048];
 static struct writer into;
@@ -161,17 +161,17 @@ static void drops_ip_headers(void **state)
         {0, 0x65, METRIC_NET_DROP_IP_VERSION},
         {0, 0x44, METRIC_NET_DROP_IP_HEADER_SIZE},
         {0, 0x46, METRIC_NET_DROP_IP_OPTIONS},
-        {2, 0x01, METRIC_NET_DROP_IP_SIZE},      /* longer than the frame */
-        {3, 0x13, METRIC_NET_DROP_IP_SIZE},      /* shorter than its header */
-        {6, 0x20, METRIC_NET_DROP_IP_FRAGMENT},  /* first of several */
-        {7, 0x01, METRIC_NET_DROP_IP_FRAGMENT},  /* a later one */
-        {9, 17, METRIC_NET_DROP_IP_PROTOCOL},    /* UDP */
-        {12, 0, METRIC_NET_DROP_IP_SOURCE},      /* 0.0.0.9 */
+        {2, 0x01, METRIC_NET_DROP_IP_SIZE},     /* longer than the frame */
+        {3, 0x13, METRIC_NET_DROP_IP_SIZE},     /* shorter than its header */
+        {6, 0x20, METRIC_NET_DROP_IP_FRAGMENT}, /* first of several */
+        {7, 0x01, METRIC_NET_DROP_IP_FRAGMENT}, /* a later one */
+        {9, 17, METRIC_NET_DROP_IP_PROTOCOL},   /* UDP */
+        {12, 0, METRIC_NET_DROP_IP_SOURCE},     /* 0.0.0.9 */
         {12, 127, METRIC_NET_DROP_IP_SOURCE},
         {12, 224, METRIC_NET_DROP_IP_SOURCE},
         {12, 255, METRIC_NET_DROP_IP_SOURCE},
-        {15, 0, METRIC_NET_DROP_IP_SOURCE},      /* the link's own number */
-        {15, 255, METRIC_NET_DROP_IP_SOURCE},    /* the link's broadcast address */
+        {15, 0, METRIC_NET_DROP_IP_SOURCE},   /* the link's own number */
+        {15, 255, METRIC_NET_DROP_IP_SOURCE}, /* the link's broadcast address */
         {15, 1, METRIC_NET_DROP_IP_LAND},
         {19, 2, METRIC_NET_DROP_IP_DESTINATION},
     };
@@ -251,14 +251,13 @@ static void judges_options(void **state)
         uint8_t options[4];
         bool is_sound;
     } cases[] = {
-        {{1, 1, 1, 1}, true},    {{0, 2, 0, 0}, true}, {{2, 4, 5, 180}, true},
-        {{1, 1, 4, 2}, true},    {{2, 0, 0, 0}, false}, {{2, 1, 0, 0}, false},
-        {{8, 10, 0, 0}, false},  {{1, 1, 1, 8}, false}, {{254, 5, 0, 0}, false},
+        {{1, 1, 1, 1}, true},   {{0, 2, 0, 0}, true},  {{2, 4, 5, 180}, true},
+        {{1, 1, 4, 2}, true},   {{2, 0, 0, 0}, false}, {{2, 1, 0, 0}, false},
+        {{8, 10, 0, 0}, false}, {{1, 1, 1, 8}, false}, {{254, 5, 0, 0}, false},
         {{254, 4, 0, 0}, true},
     };
     for (uint32_t i = 0; i < ARRAY_COUNT(cases); i++) {
-        start_tcp(&(struct tcp_frame){.flags = TCP_SYN,
-                                      .options = bytes_of(cases[i].options, 4)});
+        start_tcp(&(struct tcp_frame){.flags = TCP_SYN, .options = bytes_of(cases[i].options, 4)});
         if (cases[i].is_sound)
             assert_int_equal(read_frame().kind, FRAME_TCP);
         else

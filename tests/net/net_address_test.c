@@ -32,10 +32,11 @@ static void reads_what_it_writes(void **state)
 static void refuses_the_rest(void **state)
 {
     (void)state;
-    static const char *const texts[] = {
-        "",          "1",        "1.2.3",    "1.2.3.",   "1.2.3.4.",  "1.2.3.4.5", "256.1.1.1",
-        "1.1.1.999", "01.2.3.4", "1.2.3.00", " 1.2.3.4", "1.2.3.4 ",  "1..3.4",    "-1.2.3.4",
-        "1.2.3.4/8", "a.b.c.d",  "1,2,3,4",  "::1",      "1.2.3.4\n", "4294967296.0.0.1"};
+    static const char *const texts[] = {"",         "1",         "1.2.3",     "1.2.3.",
+                                        "1.2.3.4.", "1.2.3.4.5", "256.1.1.1", "1.1.1.999",
+                                        "01.2.3.4", "1.2.3.00",  " 1.2.3.4",  "1.2.3.4 ",
+                                        "1..3.4",   "-1.2.3.4",  "1.2.3.4/8", "a.b.c.d",
+                                        "1,2,3,4",  "::1",       "1.2.3.4\n", "4294967296.0.0.1"};
     for (uint32_t i = 0; i < ARRAY_COUNT(texts); i++) {
         struct net_address address;
         assert_false(net_address_parse(bytes_of_string(texts[i]), &address));

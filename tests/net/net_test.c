@@ -67,8 +67,7 @@ static void start(uint32_t connections_max, uint32_t per_address)
     assert_int_equal(trace_init(&fixture.trace, &fixture.heap, 64), ERROR_NONE);
     struct net_options options = options_of(connections_max, per_address);
     assert_int_equal(arena_create(&fixture.arena, "net",
-                                  ARENA_HEADER_SIZE + net_arena_bytes(&options),
-                                  ARENA_PAGES_SMALL),
+                                  ARENA_HEADER_SIZE + net_arena_bytes(&options), ARENA_PAGES_SMALL),
                      ERROR_NONE);
     assert_int_equal(net_create(&fixture.net, &options, fixture.now_ns), ERROR_NONE);
     assert_int_equal(net_listen(fixture.net, OUR_PORT), ERROR_NONE);
@@ -99,8 +98,8 @@ static struct packet packet_of(const struct tcp_frame *frame)
 static void input(struct packet *packets, uint32_t count)
 {
     fixture.events.count = 0;
-    assert_int_equal(
-        net_input(fixture.net, packets, count, fixture.now_ns, &fixture.events), count);
+    assert_int_equal(net_input(fixture.net, packets, count, fixture.now_ns, &fixture.events),
+                     count);
 }
 
 static void input_one(const struct tcp_frame *frame)
@@ -131,8 +130,8 @@ static const struct tcp_header *last_sent(void)
 static uint32_t send_syn(uint32_t source, uint16_t port, uint32_t seq)
 {
     uint32_t before = fixture.nic.sent_count;
-    input_one(&(struct tcp_frame){
-        .source = source, .source_port = port, .seq = seq, .flags = TCP_SYN});
+    input_one(
+        &(struct tcp_frame){.source = source, .source_port = port, .seq = seq, .flags = TCP_SYN});
     end_turn();
     assert_int_equal(fixture.nic.sent_count, before + 1);
     assert_int_equal(last_sent()->flags & (TCP_SYN | TCP_ACK), TCP_SYN | TCP_ACK);

@@ -78,8 +78,7 @@ static void keeps_common_values(void **state)
     for (uint32_t i = 0; i < ARRAY_COUNT(sizes); i++) {
         struct tcp_segment syn = syn_of(i);
         struct tcp_offer offer = {.mss = sizes[i], .scale = 7, .has_sack = true};
-        struct tcp_segment ack =
-            ack_of(&syn, tcp_cookie_make(&cookie, &syn, &offer, START_NS));
+        struct tcp_segment ack = ack_of(&syn, tcp_cookie_make(&cookie, &syn, &offer, START_NS));
         struct tcp_offer agreed;
         assert_true(tcp_cookie_check(&cookie, &ack, START_NS, &agreed));
         assert_int_equal(agreed.mss, sizes[i]);

@@ -63,8 +63,7 @@ static void check_all(void)
     assert_true(tcp_table_is_valid(&fixture.table, fixture.hashes));
     for (uint32_t row = 0; row < ROWS_MAX; row++) {
         struct tcp_key key = tcp_row_key(&fixture.rows[row]);
-        uint32_t found =
-            tcp_table_find(&fixture.table, fixture.rows, fixture.hashes[row], &key);
+        uint32_t found = tcp_table_find(&fixture.table, fixture.rows, fixture.hashes[row], &key);
         assert_int_equal(found, fixture.is_in[row] ? row : POOL_NONE);
     }
 }
