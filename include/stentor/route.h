@@ -38,7 +38,7 @@ enum note_kind {
     NOTE_DELIVER,    /* text goes to the session, if local part (and resource) match */
     NOTE_REGISTER,   /* session bound: local, resource */
     NOTE_UNREGISTER, /* session gone */
-    NOTE_PRESENCE,   /* session's own presence changed: priority, availability, text to spread */
+    NOTE_PRESENCE,   /* session's own presence: priority, availability, text to spread */
     NOTE_REPLACE,    /* close that session with stream_error, if names match */
     NOTE_PROBE,      /* ask that session to send its presence to session `other` (a new own
                         resource), or to all of them when that is none */
@@ -64,7 +64,7 @@ struct route_note {
     uint32_t text_size;    /* the stanza, rendered, `from` stamped */
     uint64_t hash;         /* registry_hash of the local part */
     struct handle session; /* the one the note is about or for; ROUTE: the one it missed */
-    struct handle other;   /* PROBE: who asks */
+    struct handle other;   /* PROBE: who asks; PRESENCE: the only one to tell, unless none */
     uint8_t octets[];      /* local, resource, from, id, text */
 };
 

@@ -129,6 +129,21 @@ static uint32_t find_conn(const struct router *router, const struct route_note *
     return conn;
 }
 
+/* Home still names a session of this worker that is no more: its UNREGISTER is under way, or was
+ * refused by the heap. This one goes the same road, behind whatever the session said last. */
+static void tell_gone(struct errand *errand, struct handle session)
+{
+    struct router *router = errand->router;
+    const struct note_parts nothing = {.text = BYTES("")};
+    struct route_note *gone = note_create(router->heap, NOTE_UNREGISTER, &nothing);
+    if (gone != NULL) {
+        gone->hash = errand->note->hash;
+        gone->session = session;
+        gone->to_worker = registry_home(gone->hash, router->worker_count);
+    }
+    push_note(router, errand->actions, gone);
+}
+
 /* False when the session is not the one meant, or gone. */
 static bool tell_here(struct errand *errand, struct handle session)
 {
@@ -140,7 +155,7 @@ static bool tell_here(struct errand *errand, struct handle session)
     }
     count(router, METRIC_ROUTE_MISSED);
     if (pool_find(router->pool, session) == POOL_NONE)
-        registry_remove(router->registry, errand->note->hash, session);
+        tell_gone(errand, session);
     return false;
 }
 
@@ -319,27 +334,12 @@ static void step_route(struct errand *errand)
     if (note->resource_size != 0 && !note->is_fallback) {
         if (rule_apply(errand, rules->full) || rule_apply(errand, rules->full_none))
             return;
-        find_sessions(errand); /* what was found gone is forgotten by now */
     }
     if (!rule_apply(errand, rules->bare))
         rule_apply(errand, rules->bare_none);
 }
 
 /* ---- DELIVER, at the session's worker ---- */
-
-/* Home still names a session that is no more; its UNREGISTER is under way, or was refused. */
-static void tell_gone(struct errand *errand)
-{
-    struct router *router = errand->router;
-    const struct note_parts nothing = {.text = BYTES("")};
-    struct route_note *gone = note_create(router->heap, NOTE_UNREGISTER, &nothing);
-    if (gone != NULL) {
-        gone->hash = errand->note->hash;
-        gone->session = errand->note->session;
-        gone->to_worker = registry_home(gone->hash, router->worker_count);
-    }
-    push_note(router, errand->actions, gone);
-}
 
 static void step_deliver(struct errand *errand)
 {
@@ -352,7 +352,7 @@ static void step_deliver(struct errand *errand)
     }
     count(router, METRIC_ROUTE_MISSED);
     if (pool_find(router->pool, note->session) == POOL_NONE)
-        tell_gone(errand);
+        tell_gone(errand, note->session);
     if (!note->may_return) {
         count(router, METRIC_ROUTE_DROP_GONE);
         return;
@@ -377,7 +377,7 @@ static bool close_session(struct errand *errand, struct handle session, enum str
         if (conn != POOL_NONE)
             push_close(router, errand->actions, conn, error);
         else if (pool_find(router->pool, session) == POOL_NONE)
-            registry_remove(router->registry, errand->note->hash, session);
+            tell_gone(errand, session);
         return true;
     }
     struct route_note *copy = note_create_copy(router->heap, errand->note);
@@ -468,13 +468,20 @@ static void probe_successors(struct errand *errand, uint8_t resource_tag)
     }
 }
 
-/* To all available resources, the sender's among them (RFC 6121 4.2.2, 4.4.2, 4.5.2). */
+/* To all available resources, the sender's among them (RFC 6121 4.2.2, 4.4.2, 4.5.2); or, as the
+ * answer to a probe, to the one that asked. Answers come through home like everything a session
+ * says of itself, so that nobody hears an older presence after a newer one. */
 static void step_presence(struct errand *errand)
 {
     struct router *router = errand->router;
     struct route_note *note = errand->note;
     struct registry_entry now = {
         .session = note->session, .priority = note->priority, .is_available = note->is_available};
+    note->is_fallback = true; /* for the account, whatever the resource */
+    if (!handle_is_none(note->other)) {
+        tell(errand, note->other, MISS_IS_LOST);
+        return;
+    }
     find_sessions(errand);
     bool was_available = false;
     for (uint32_t i = 0; i < errand->count; i++) {
@@ -489,7 +496,6 @@ static void step_presence(struct errand *errand)
     uint8_t tag = registry_resource_tag(&router->key, note_resource(note));
     find_sessions(errand);
     keep_available(errand, INT8_MIN);
-    note->is_fallback = true; /* for the account, whatever the resource */
     tell_all(errand);
     if (!now.is_available) {
         tell(errand, now.session, MISS_IS_LOST);
@@ -516,23 +522,6 @@ static struct bytes presence_text(struct router *router, uint32_t conn, struct w
     return writer_bytes(into);
 }
 
-static struct route_note *probe_answer(struct router *router, const struct route_note *note,
-                                       uint32_t conn, struct bytes text)
-{
-    if (handle_is_none(note->other))
-        return route_presence(router, conn, text);
-    struct note_parts parts = {.local = note_local(note), .text = text};
-    struct route_note *answer = note_create(router->heap, NOTE_DELIVER, &parts);
-    if (answer == NULL)
-        return NULL;
-    answer->to_worker = handle_worker(note->other);
-    answer->stanza_kind = STANZA_PRESENCE;
-    answer->stanza_type = STANZA_PRESENCE_AVAILABLE;
-    answer->hash = note->hash;
-    answer->session = note->other;
-    return answer;
-}
-
 static void step_probe(struct errand *errand)
 {
     struct router *router = errand->router;
@@ -547,7 +536,10 @@ static void step_probe(struct errand *errand)
     }
     struct writer into = writer_of(octets, size);
     struct bytes text = presence_text(router, conn, &into);
-    push_note(router, errand->actions, probe_answer(router, errand->note, conn, text));
+    struct route_note *answer = route_presence(router, conn, text);
+    if (answer != NULL)
+        answer->other = errand->note->other;
+    push_note(router, errand->actions, answer);
     heap_give(router->heap, octets);
 }
 
