@@ -62,6 +62,13 @@ void play_begin_configured(struct play *play, const struct config *config)
     assert_int_equal(xmpp_create(&play->xmpp, &options), ERROR_NONE);
     play->reader = xml_reader_create(&play->heap, xmpp_limits_max(play->xmpp));
     assert_non_null(play->reader);
+    play->listener_limits = *xmpp_limits_max(play->xmpp);
+    play->listener_limits.stanza_bytes_max += STANZA_REPLY_BYTES_MAX(0);
+    play->listener_limits.nodes_max += 2; /* stamped from and to */
+    play->listener_limits.attributes_max += 2;
+    play->listener = xml_reader_create(&play->heap, &play->listener_limits);
+    assert_non_null(play->listener);
+    play->expects_header = true;
     if (known[0].number == 0) {
         make_account(play, &known[0], BYTES("alice"), BYTES("pencil"));
         known[0].number = 1;
@@ -85,6 +92,7 @@ void play_reconnect(struct play *play)
     xml_reader_reset(play->reader);
     play->own = (struct jid){0};
     play->is_closed = false;
+    play->expects_header = true;
     play->pending_size = 0;
     play->heard.size = 0;
 }
@@ -98,6 +106,7 @@ void play_end(struct play *play)
     heap_give(&play->heap, play->pending);
     heap_give(&play->heap, play->heard.at);
     xml_reader_destroy(&play->heap, play->reader);
+    xml_reader_destroy(&play->heap, play->listener);
     xmpp_destroy(play->xmpp);
     trace_fini(&play->trace, &play->heap);
     digests_fini(&play->digests);
@@ -137,6 +146,9 @@ static enum error check_password(struct play *play, const struct effect *effect)
     const struct scram_keys *keys = &effect->password_check.keys;
     if (play->store == PLAY_STORE_FAILS)
         return ERROR_UNAVAILABLE;
+    if (play->store == PLAY_STORE_QUICK)
+        return bytes_equal(effect->password_check.password, BYTES("pencil")) ? ERROR_NONE
+                                                                             : ERROR_INVALID;
     return scram_verifier_check_password(play->digests.of[keys->kind], keys,
                                          effect->password_check.password)
                ? ERROR_NONE
@@ -145,7 +157,7 @@ static enum error check_password(struct play *play, const struct effect *effect)
 
 static enum error create_account(struct play *play, const struct effect *effect)
 {
-    if (play->store == PLAY_STORE_FAILS)
+    if (play->store != PLAY_STORE_WORKS)
         return ERROR_STORE_FULL;
     if (find_account(play, effect->account_create.local) != NULL)
         return ERROR_EXISTS;
@@ -199,6 +211,43 @@ static void answer(struct play *play, const struct effect *effect)
     hear(play, &output);
 }
 
+/* What is handed on must be one stanza that says who sent it, to any client's reader. */
+static void listen_rendered(struct play *play, struct bytes rendered)
+{
+    struct xml_input input = xml_input_of(rendered);
+    struct xml_item item;
+    uint8_t room[2 * JID_SIZE_MAX];
+    uint8_t own_room[2 * JID_SIZE_MAX];
+    struct writer from = writer_of(room, sizeof(room));
+    struct writer own = writer_of(own_room, sizeof(own_room));
+    assert_int_equal(
+        xml_read(play->listener, XML_SCOPE_CLIENT, &play->listener_limits, &input, &item),
+        XML_DONE);
+    assert_int_equal(item.kind, XML_ITEM_STANZA);
+    assert_int_equal(item.size, rendered.size);
+    jid_write(&own, &play->own);
+    assert_true(
+        bytes_equal(xml_value(&item, xml_attribute(&item, xml_root(&item), BYTES("from")), &from),
+                    writer_bytes(&own)));
+}
+
+/* What the server says reads as a stream: a header first, and again after success. */
+static void listen(struct play *play, struct bytes said)
+{
+    struct xml_input input = xml_input_of(said);
+    while (input.at < said.size) {
+        struct xml_item item;
+        enum xml_result result =
+            play->expects_header
+                ? xml_read_header(play->listener, &play->listener_limits, &input, &item)
+                : xml_read(play->listener, XML_SCOPE_CLIENT, &play->listener_limits, &input, &item);
+        if (result != XML_DONE)
+            fail_msg("not XML: %.*s", (int)said.size, (const char *)said.at);
+        play->expects_header = item.kind == XML_ITEM_STANZA &&
+                               xml_name_is(&item, xml_root(&item), XML_NS_SASL, BYTES("success"));
+    }
+}
+
 static void hear_effect(struct play *play, const struct effect *effect)
 {
     switch (effect->kind) {
@@ -208,6 +257,7 @@ static void hear_effect(struct play *play, const struct effect *effect)
         note(play, "close", bytes_of_string(stream_error_condition(effect->close.error)));
         break;
     case EFFECT_PRESENCE: {
+        listen_rendered(play, effect->presence.rendered);
         char head[64];
         snprintf(head, sizeof(head), "presence %d %u '%s'", effect->presence.priority,
                  (unsigned int)effect->presence.show, stanza_type_name(effect->presence.type));
@@ -215,6 +265,7 @@ static void hear_effect(struct play *play, const struct effect *effect)
         break;
     }
     case EFFECT_ROUTE:
+        listen_rendered(play, effect->route.rendered);
         write_string(&play->heard, "[route ");
         write_string(&play->heard, stanza_kind_name(effect->route.stanza.kind));
         write_u8(&play->heard, ' ');
@@ -233,6 +284,7 @@ static void hear_effect(struct play *play, const struct effect *effect)
 
 static void hear(struct play *play, struct xmpp_output *output)
 {
+    listen(play, writer_bytes(&output->out));
     write_bytes(&play->heard, writer_bytes(&output->out));
     for (uint32_t i = 0; i < output->effect_count; i++)
         hear_effect(play, &output->effects[i]);

@@ -3,7 +3,8 @@
  * A stage for dialogues with the XMPP machine: one stream, a real XML reader, and a stand-in for
  * all that answers effects (accounts, password check, session). What the client sends goes in as
  * octets, in pieces of any size; what the server says, and each effect as a line in brackets,
- * comes out as one text to match against a pattern in which * stands for anything. */
+ * comes out as one text to match against a pattern in which * stands for anything. All of it is
+ * read as XML on the way: a stream of ours that a client could not read fails any test. */
 #ifndef STENTOR_TESTS_XMPP_PLAY_H
 #define STENTOR_TESTS_XMPP_PLAY_H
 
@@ -13,7 +14,12 @@
 #define PLAY_ACCOUNTS_MAX 4u
 
 /* How the stand-in answers. */
-enum play_store { PLAY_STORE_WORKS, PLAY_STORE_FAILS, PLAY_STORE_SILENT };
+enum play_store {
+    PLAY_STORE_WORKS,
+    PLAY_STORE_QUICK, /* compares with "pencil" instead of deriving keys; creates nothing */
+    PLAY_STORE_FAILS,
+    PLAY_STORE_SILENT, /* keeps the question in play->asked */
+};
 
 struct play {
     struct heap heap;
@@ -24,6 +30,9 @@ struct play {
     struct trace trace;
     struct xmpp *xmpp;
     struct xml_reader *reader;
+    struct xml_reader *listener; /* the client's: whatever the server says must be good XML */
+    struct xml_limits listener_limits;
+    bool expects_header;
     struct stream stream;
     struct jid own;
     uint8_t own_text[2 * JID_SIZE_MAX];
