@@ -414,25 +414,28 @@ def asserts(tree, test):
     return any(re.search(r"\bassert_\w|\bfail", text) for text in texts)
 
 
-def twins_named(tree, floor_name):
-    """Modules that tests of the floor name in their opening comment: "Twin of: a, b."."""
+def twins_named(tree):
+    """Modules ("floor/name") that tests name in their opening comment: "Twin of: a, b." means the
+    test's own floor; elsewhere, as in tests/sim, "Twin of: server/worker." names the floor."""
     named = set()
-    for source in tree.c_files("tests/%s/" % floor_name):
+    for source in tree.c_files("tests/"):
         opening = re.match(r"/\*.*?\*/", source.text, re.S)
-        for words in re.findall(r"Twin of:([\w\s,*]+)", opening.group(0) if opening else ""):
-            named.update(re.findall(r"\w+", words))
+        for words in re.findall(r"Twin of:([\w\s,*/]+)", opening.group(0) if opening else ""):
+            for name in re.findall(r"[\w/]*\w", words):
+                named.add(name if "/" in name else "%s/%s" % (source.path.split("/")[1], name))
     return named
 
 
 @rule("twin")
 def twin(tree):
+    named = twins_named(tree)
     for source in tree.c_files("src/"):
         parts = source.path.split("/")
         if len(parts) != 3 or not source.path.endswith(".c"):
             continue
         name = parts[2][:-2]
         test = "tests/%s/%s_test.c" % (parts[1], name)
-        if test not in tree.sources and name not in twins_named(tree, parts[1]):
+        if test not in tree.sources and "%s/%s" % (parts[1], name) not in named:
             yield source.path, 1, "no test twin %s" % test
         if "'%s.c'" % name not in tree.text_of("src/%s/meson.build" % parts[1]):
             yield source.path, 1, "not built by src/%s/meson.build" % parts[1]
