@@ -32,15 +32,12 @@ struct walk {
     const uint8_t *octets; /* of the input */
     const uint8_t *name;   /* bits of the map by input offset */
     size_t pos;
-    size_t end;            /* of the map */
-    struct xml_node *node; /* the next free one */
-    size_t index;          /* and its number */
-    size_t depth;          /* of the innermost open element */
+    size_t end;              /* of the map */
+    struct xml_node *node;   /* the next free one */
+    struct xml_level *level; /* of the innermost open element */
     /* the start tag being read */
-    size_t tag_limit; /* number of the first node it may not have */
+    struct xml_node *tag_end; /* the first node it may not have */
     uint64_t names_seen;
-    uint64_t level_low; /* the level being made, as its two words */
-    uint64_t level_high;
 };
 
 enum hop {
@@ -53,7 +50,6 @@ enum hop {
 
 /* Where the fields of the second word of a level are. */
 #define LEVEL_NS_SHIFT 32u
-#define LEVEL_PREFIXES_MASK 0x00FF000000000000u
 #define LEVEL_SHORT_SHIFT 56u
 static_assert(offsetof(struct xml_level, default_node) == 8, "second word, bits 0-31");
 static_assert(offsetof(struct xml_level, default_ns) == 12, "bits 32-47");
@@ -84,22 +80,37 @@ INLINE void put_word(void *at, uint64_t word)
     memcpy(at, &word, sizeof(word));
 }
 
-INLINE struct xml_level *level_at(const struct walk *walk, size_t depth)
+INLINE size_t depth_of(const struct walk *walk)
 {
-    return &walk->reader->progress.levels[depth];
+    return (size_t)(walk->level - walk->reader->progress.levels);
+}
+
+INLINE size_t index_of(const struct walk *walk, const struct xml_node *node)
+{
+    return (size_t)(node - walk->reader->nodes);
+}
+
+/* The second word of a level: all that a tag inherits and may declare. */
+INLINE uint64_t level_word(const struct xml_level *level)
+{
+    uint64_t word;
+    memcpy(&word, &level->default_node, sizeof(word));
+    return word;
 }
 
 /* The element that the start tag being read belongs to. */
 INLINE struct xml_node *tag_node(const struct walk *walk)
 {
-    return &walk->reader->nodes[(uint32_t)walk->level_low];
+    return &walk->reader->nodes[walk->level[1].node];
 }
 
-INLINE void put_level(const struct walk *walk)
+/* Where the nodes of a tag must end that starts with node. */
+INLINE struct xml_node *tag_end_of(const struct walk *walk, struct xml_node *node)
 {
-    struct xml_level *level = level_at(walk, walk->depth + 1);
-    put_word(level, walk->level_low);
-    put_word((uint8_t *)level + 8, walk->level_high);
+    const struct xml_limits *limits = walk->reader->limits;
+    struct xml_node *of_tag = node + 1 + limits->attributes_max;
+    struct xml_node *of_item = walk->reader->nodes + limits->nodes_max;
+    return of_tag < of_item ? of_tag : of_item;
 }
 
 /* ---- stops ---- */
@@ -161,10 +172,11 @@ INLINE bool declare(struct walk *walk, struct xml_node *node, size_t at, size_t 
     enum xml_ns ns = find_ns(walk, at, size);
     if (ns == XML_NS_XML || ns == XML_NS_XMLNS)
         return false;
-    put_word(node, node_head(XML_NODE_DECLARATION, walk->depth + 2, 5) | (uint64_t)ns << 48);
-    put_word(&node->next, pair(walk->index + 1, walk->index));
-    walk->level_high &= ~(uint64_t)0 << 48;
-    walk->level_high |= walk->index | (uint64_t)ns << LEVEL_NS_SHIFT;
+    size_t index = index_of(walk, node);
+    uint64_t kept = level_word(&walk->level[1]) & ~(uint64_t)0 << 48;
+    put_word(node, node_head(XML_NODE_DECLARATION, depth_of(walk) + 2, 5) | (uint64_t)ns << 48);
+    put_word(&node->next, pair(index + 1, index));
+    put_word(&walk->level[1].default_node, kept | index | (uint64_t)ns << LEVEL_NS_SHIFT);
     return true;
 }
 
@@ -192,35 +204,36 @@ INLINE bool value(struct walk *walk, size_t name_at, size_t equals, uint64_t hea
     if (value_end + 2 >= walk->end || octets[value_end] != two >> 8)
         return false;
     uint64_t bit = xml_name_bit(octets + name_at, size);
-    if ((walk->names_seen & bit) != 0 || walk->index == walk->tag_limit)
+    if ((walk->names_seen & bit) != 0 || walk->node == walk->tag_end)
         return false;
     uint64_t outer = pair(name_at, value_end + 1);
     struct xml_node *node = walk->node;
     put_word(node, head);
     put_word(&node->at, outer);
     put_word(&node->inner_at, outer + size + 2 - (1ull << 32));
-    put_word(&node->next, walk->index + 1);
+    put_word(&node->next, index_of(walk, node) + 1);
     if (size == 5 && memcmp(octets + name_at, "xmlns", 5) == 0 &&
         !declare(walk, node, value_at, value_end - value_at))
         return false;
     walk->node++;
-    walk->index++;
     walk->names_seen |= bit;
     walk->pos = value_end + 1;
     return true;
 }
 
-/* xml:lang='...' and its like: the prefix from name_at to the colon. */
-INLINE bool xml_attribute_value(struct walk *walk, size_t name_at, size_t colon)
+/* xml:lang and its like, from name_at on with its colon at *stop: moves *stop behind the local part
+ * and completes *head. */
+INLINE bool xml_prefix_is_next(const struct walk *walk, size_t name_at, size_t *stop,
+                               uint64_t *head)
 {
-    if (colon - name_at != 3 || memcmp(walk->octets + name_at, "xml", 3) != 0 ||
-        !xml_is_ascii_name_start(walk->octets[colon + 1]))
+    size_t local_at = *stop + 1;
+    if (*stop - name_at != 3 || memcmp(walk->octets + name_at, "xml", 3) != 0 ||
+        !xml_is_ascii_name_start(walk->octets[local_at]))
         return false;
-    size_t equals = next_name_stop(walk, colon + 1);
-    if (equals + 1 >= walk->end)
-        return false;
-    uint64_t head = node_head(XML_NODE_ATTRIBUTE, walk->depth + 2, equals - colon - 1);
-    return value(walk, name_at, equals, head | 3u << 16 | (uint64_t)XML_NS_XML << 48);
+    *stop = next_name_stop(walk, local_at);
+    *head = node_head(XML_NODE_ATTRIBUTE, depth_of(walk) + 2, *stop - local_at) | 3u << 16 |
+            (uint64_t)XML_NS_XML << 48;
+    return *stop + 1 < walk->end;
 }
 
 /* At the space before an attribute. False, and nothing changed, when it is not the plain kind. */
@@ -230,10 +243,10 @@ INLINE bool attribute(struct walk *walk)
     size_t stop = next_name_stop(walk, name_at);
     if (stop + 1 >= walk->end)
         return false;
-    if (IS_UNLIKELY(walk->octets[stop] == ':'))
-        return xml_attribute_value(walk, name_at, stop);
-    return value(walk, name_at, stop,
-                 node_head(XML_NODE_ATTRIBUTE, walk->depth + 2, stop - name_at));
+    uint64_t head = node_head(XML_NODE_ATTRIBUTE, depth_of(walk) + 2, stop - name_at);
+    if (IS_UNLIKELY(walk->octets[stop] == ':') && !xml_prefix_is_next(walk, name_at, &stop, &head))
+        return false;
+    return value(walk, name_at, stop, head);
 }
 
 INLINE enum hop close_element(struct walk *walk, struct xml_node *node, size_t inner_end,
@@ -241,24 +254,24 @@ INLINE enum hop close_element(struct walk *walk, struct xml_node *node, size_t i
 {
     node->end = (uint32_t)end;
     node->inner_end = (uint32_t)inner_end;
-    node->next = (uint32_t)walk->index;
+    node->next = (uint32_t)index_of(walk, walk->node);
     walk->pos = end;
-    return walk->depth == 0 ? HOP_DONE : HOP_ON;
+    return walk->level == walk->reader->progress.levels ? HOP_DONE : HOP_ON;
 }
 
 /* At the > or /> of a tag whose names are all plain. */
 INLINE enum hop finish_tag(struct walk *walk, size_t size)
 {
     struct xml_node *node = tag_node(walk);
+    uint64_t level = level_word(&walk->level[1]);
     size_t inner_at = walk->pos + size;
     node->attribute_count = (uint8_t)(walk->node - node - 1);
-    node->ns = (uint16_t)(walk->level_high >> LEVEL_NS_SHIFT);
-    node->ns_node = (uint32_t)walk->level_high;
+    node->ns = (uint16_t)(level >> LEVEL_NS_SHIFT);
+    node->ns_node = (uint32_t)level;
     node->inner_at = (uint32_t)inner_at;
     if (size == 2)
         return close_element(walk, node, inner_at, inner_at);
-    put_level(walk);
-    walk->depth++;
+    walk->level++;
     walk->pos = inner_at;
     return HOP_ON;
 }
@@ -267,16 +280,13 @@ INLINE enum hop finish_tag(struct walk *walk, size_t size)
 INLINE enum hop rest_of_tag(struct walk *walk)
 {
     while (walk->octets[walk->pos] == ' ')
-        if (!attribute(walk)) {
-            put_level(walk);
+        if (!attribute(walk))
             return HOP_STOP;
-        }
     uint32_t two = two_octets(walk->octets + walk->pos);
     if ((two & 0xFF) == '>')
         return finish_tag(walk, 1);
     if (two == ('/' | '>' << 8))
         return finish_tag(walk, 2);
-    put_level(walk);
     return HOP_STOP;
 }
 
@@ -287,25 +297,22 @@ INLINE bool start_tag(struct walk *walk)
     size_t name_at = walk->pos + 1;
     size_t stop = next_name_stop(walk, name_at);
     size_t size = stop - name_at;
+    struct xml_node *node = walk->node;
     if (stop + 1 >= walk->end || !xml_is_ascii_name_start(walk->octets[name_at]) ||
-        size == NAME_BYTES_MAX || walk->index == limits->nodes_max ||
-        walk->depth == limits->depth_max)
+        size == NAME_BYTES_MAX || index_of(walk, node) == limits->nodes_max ||
+        depth_of(walk) == limits->depth_max)
         return false;
     uint8_t octet = walk->octets[stop];
     if (octet == ':' || octet >= 0x80)
         return false;
-    struct xml_node *node = walk->node++;
-    put_word(node, node_head(XML_NODE_ELEMENT, walk->depth + 1, size));
+    put_word(node, node_head(XML_NODE_ELEMENT, depth_of(walk) + 1, size));
     node->at = (uint32_t)walk->pos;
-    uint64_t inherited;
-    memcpy(&inherited, &level_at(walk, walk->depth)->default_node, sizeof(inherited));
+    uint64_t inherited = level_word(walk->level) << 8 >> 8;
     uint64_t short_size = size <= 16 ? size : 0;
-    walk->level_low = pair(walk->index, name_at);
-    walk->level_high = (inherited << 8 >> 8) | short_size << LEVEL_SHORT_SHIFT;
-    walk->index++;
-    walk->tag_limit = walk->index + limits->attributes_max;
-    if (walk->tag_limit > limits->nodes_max)
-        walk->tag_limit = limits->nodes_max;
+    put_word(&walk->level[1], pair(index_of(walk, node), name_at));
+    put_word(&walk->level[1].default_node, inherited | short_size << LEVEL_SHORT_SHIFT);
+    walk->node++;
+    walk->tag_end = tag_end_of(walk, node);
     walk->names_seen = 0;
     walk->pos = stop;
     return true;
@@ -330,14 +337,14 @@ INLINE bool is_end_of(const uint8_t *octets, const uint8_t *name, size_t size)
 /* At </ */
 INLINE enum hop end_tag(struct walk *walk)
 {
-    const struct xml_level *level = level_at(walk, walk->depth);
+    const struct xml_level *level = walk->level;
     size_t size = level->short_size;
     size_t name_at = walk->pos + 2;
     if (size == 0 || name_at + 17 > walk->end ||
         !is_end_of(walk->octets + name_at, walk->octets + level->name_at, size))
         return HOP_STOP;
     struct xml_node *node = &walk->reader->nodes[level->node];
-    walk->depth--;
+    walk->level--;
     return close_element(walk, node, walk->pos, name_at + size + 1);
 }
 
@@ -358,21 +365,21 @@ NOINLINE static size_t skip_references(struct bytes octets, const uint8_t *text,
  * anything else in it but references. */
 INLINE bool text(struct walk *walk)
 {
-    uint64_t head = node_head(XML_NODE_TEXT, walk->depth + 1, 0);
+    uint64_t head = node_head(XML_NODE_TEXT, depth_of(walk) + 1, 0);
     size_t stop = xml_map_next(text_bits(walk), walk->pos);
     if (stop < walk->end && walk->octets[stop] == '&') {
         stop = skip_references(bytes_of(walk->octets, walk->end), text_bits(walk), stop);
         head |= (uint64_t)XML_NODE_IS_ESCAPED << 40;
     }
     if (stop + 1 >= walk->end || walk->octets[stop] != '<' ||
-        walk->index == walk->reader->limits->nodes_max || walk->depth == 0)
+        index_of(walk, walk->node) == walk->reader->limits->nodes_max || depth_of(walk) == 0)
         return false;
     struct xml_node *node = walk->node++;
     uint64_t extent = pair(walk->pos, stop);
     put_word(node, head);
     put_word(&node->at, extent);
     put_word(&node->inner_at, extent);
-    put_word(&node->next, ++walk->index);
+    put_word(&node->next, index_of(walk, node) + 1);
     walk->pos = stop;
     return true;
 }
@@ -386,7 +393,7 @@ INLINE enum hop content(struct walk *walk, uint8_t *phase)
     if (walk->octets[walk->pos] != '<' && !text(walk))
         return HOP_STOP;
     if (walk->octets[walk->pos + 1] == '/')
-        return walk->depth == 0 ? HOP_STOP : end_tag(walk);
+        return depth_of(walk) == 0 ? HOP_STOP : end_tag(walk);
     if (!start_tag(walk))
         return HOP_STOP;
     *phase = XML_PHASE_TAG;
@@ -397,14 +404,8 @@ INLINE enum hop content(struct walk *walk, uint8_t *phase)
 INLINE bool resume_tag(struct walk *walk)
 {
     const struct xml_progress *progress = &walk->reader->progress;
-    const struct xml_limits *limits = walk->reader->limits;
-    const struct xml_level *level = level_at(walk, walk->depth + 1);
-    memcpy(&walk->level_low, level, sizeof(walk->level_low));
-    memcpy(&walk->level_high, &level->default_node, sizeof(walk->level_high));
     walk->names_seen = progress->names_seen;
-    walk->tag_limit = level->node + 1 + limits->attributes_max;
-    if (walk->tag_limit > limits->nodes_max)
-        walk->tag_limit = limits->nodes_max;
+    walk->tag_end = tag_end_of(walk, tag_node(walk));
     return walk->pos + 1 < walk->end && progress->has_prefixes == 0 &&
            tag_node(walk)->prefix_size == 0;
 }
@@ -420,8 +421,7 @@ bool XML_FAST(struct xml_reader *reader)
         .pos = progress->pos,
         .end = reader->map.end,
         .node = &reader->nodes[progress->node_count],
-        .index = progress->node_count,
-        .depth = progress->depth,
+        .level = &progress->levels[progress->depth],
     };
     uint8_t phase = progress->phase;
     enum hop hop = HOP_ON;
@@ -435,8 +435,8 @@ bool XML_FAST(struct xml_reader *reader)
     while (hop == HOP_ON)
         hop = content(&walk, &phase);
     progress->pos = (uint32_t)walk.pos;
-    progress->node_count = (uint32_t)walk.index;
-    progress->depth = (uint32_t)walk.depth;
+    progress->node_count = (uint32_t)index_of(&walk, walk.node);
+    progress->depth = (uint32_t)depth_of(&walk);
     progress->names_seen = walk.names_seen;
     progress->phase = phase;
     return hop == HOP_DONE;
