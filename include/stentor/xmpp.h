@@ -105,6 +105,7 @@ struct effect {
             enum stanza_type type; /* STANZA_PRESENCE_AVAILABLE or _UNAVAILABLE */
             enum presence_show show;
             int8_t priority;
+            bool says_more; /* than type, show and priority: presence_write() would lose it */
             struct bytes rendered; /* from = own full JID, to = own bare JID: for own resources */
         } presence;
         struct {

@@ -72,6 +72,17 @@ static enum presence_show read_show(struct step *step)
     return text.is_overflown ? PRESENCE_SHOW_NONE : presence_show_find(writer_bytes(&text));
 }
 
+/* Whether there is any element beside show and priority. */
+static bool says_more(const struct step *step)
+{
+    const struct xml_node *child = xml_child(step->item, xml_root(step->item));
+    for (; child != NULL; child = xml_next(step->item, child))
+        if (!xml_name_is(step->item, child, XML_NS_CLIENT, BYTES("show")) &&
+            !xml_name_is(step->item, child, XML_NS_CLIENT, BYTES("priority")))
+            return true;
+    return false;
+}
+
 /* Undirected: RFC 6121 4.2.2, 4.4.2, 4.5.2. */
 static void presence_own(struct step *step, const struct stanza *stanza)
 {
@@ -89,6 +100,7 @@ static void presence_own(struct step *step, const struct stanza *stanza)
     effect->presence.type = stanza->type;
     effect->presence.show = read_show(step);
     effect->presence.priority = priority;
+    effect->presence.says_more = says_more(step);
     effect->presence.rendered = rendered;
 }
 

@@ -126,6 +126,20 @@ static bool is_address(const struct xml_item *item, const struct xml_node *node)
     return bytes_equal(name, BYTES("from")) || bytes_equal(name, BYTES("to"));
 }
 
+/* A root with a prefix, on a stream whose header set no default namespace: its children without a
+ * prefix are in no namespace, and must not fall into the receiver's default one. */
+static bool leans_on_no_default(const struct step *step)
+{
+    const struct xml_node *root = xml_root(step->item);
+    const struct xml_node *node = NULL;
+    if (stream_scope(step->stream) != XML_SCOPE_NONE || root->prefix_size == 0)
+        return false;
+    while ((node = xml_attribute_next(step->item, root, node)) != NULL)
+        if (node->kind == XML_NODE_DECLARATION && node->prefix_size == 0)
+            return false;
+    return true;
+}
+
 static void write_tag(struct step *step, const struct stanza *head)
 {
     const struct xml_item *item = step->item;
@@ -135,6 +149,8 @@ static void write_tag(struct step *step, const struct stanza *head)
     write_bytes(into, qualified_name(item, root));
     stanza_write_address(into, "from", &head->from);
     stanza_write_address(into, "to", &head->to);
+    if (leans_on_no_default(step))
+        write_string(into, " xmlns=''");
     for (const struct xml_node *node = xml_attribute_next(item, root, NULL); node != NULL;
          node = xml_attribute_next(item, root, node)) {
         if (is_address(item, node))

@@ -123,7 +123,7 @@ static void test_own_presence(void **state)
     expect("<presence/>",
            "[presence 0 0 '' <presence from='" ME "' to='alice@stentor.test'></presence>]");
     expect("<presence><show>away</show><priority> -7\n</priority><status>x</status></presence>",
-           "[presence -7 1 '' *<status>x</status></presence>]");
+           "[presence -7 1 more '' *<status>x</status></presence>]");
     expect("<presence><show>xa</show><priority>127</priority></presence>", "[presence 127 4 *");
     expect("<presence><show>chat</show><priority>-128</priority></presence>", "[presence -128 2 *");
     expect("<presence><show>dancing</show><priority/></presence>",

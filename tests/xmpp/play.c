@@ -259,8 +259,9 @@ static void hear_effect(struct play *play, const struct effect *effect)
     case EFFECT_PRESENCE: {
         listen_rendered(play, effect->presence.rendered);
         char head[64];
-        snprintf(head, sizeof(head), "presence %d %u '%s'", effect->presence.priority,
-                 (unsigned int)effect->presence.show, stanza_type_name(effect->presence.type));
+        snprintf(head, sizeof(head), "presence %d %u%s '%s'", effect->presence.priority,
+                 (unsigned int)effect->presence.show, effect->presence.says_more ? " more" : "",
+                 stanza_type_name(effect->presence.type));
         note(play, head, effect->presence.rendered);
         break;
     }

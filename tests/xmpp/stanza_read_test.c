@@ -107,6 +107,37 @@ static void test_escaping(void **state)
     play_end(&play);
 }
 
+/* On a stream without a default namespace, what is in no namespace stays there for a receiver who
+ * has a default one: nobody's content is read as something it was not. */
+static void test_no_default_namespace(void **state)
+{
+    (void)state;
+    static const char header[] = "<stream:stream to='stentor.test' version='1.0' "
+                                 "xmlns:stream='http://etherx.jabber.org/streams'>";
+    struct play play;
+    play_begin(&play);
+    play_say(&play, header);
+    play_auth_plain(&play, "alice", "pencil");
+    play_say(&play, header);
+    play_say(&play, "<iq xmlns='jabber:client' type='set' id='b'><bind "
+                    "xmlns='urn:ietf:params:xml:ns:xmpp-bind'><resource>phone</resource></bind>"
+                    "</iq>");
+    assert_true(stream_is_bound(&play.stream));
+    play_heard(&play);
+    expect(&play,
+           "<c:message xmlns:c='jabber:client' to='bob@stentor.test'><body/><c:body/></c:message>",
+           "<c:message " FROM_TO " xmlns='' xmlns:c='jabber:client'><body/><c:body/></c:message>");
+    expect(&play,
+           "<c:message xmlns:c='jabber:client' xmlns='u:v' to='bob@stentor.test'><body/>"
+           "</c:message>",
+           "<c:message " FROM_TO " xmlns:c='jabber:client' xmlns='u:v'><body/></c:message>");
+    expect(&play, "<message xmlns='jabber:client' to='bob@stentor.test'><body/></message>",
+           "<message " FROM_TO " xmlns='jabber:client'><body/></message>");
+    play_say(&play, "<message to='bob@stentor.test'/>");
+    assert_true(play_hears(&play, "<stream:error><unsupported-stanza-type *"));
+    play_end(&play);
+}
+
 /* The largest stanza that the limits let in can be stamped, and one octet more is refused. */
 static void test_largest(void **state)
 {
@@ -135,9 +166,8 @@ static void test_largest(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_root_tag),
-        cmocka_unit_test(test_children),
-        cmocka_unit_test(test_escaping),
+        cmocka_unit_test(test_root_tag), cmocka_unit_test(test_children),
+        cmocka_unit_test(test_escaping), cmocka_unit_test(test_no_default_namespace),
         cmocka_unit_test(test_largest),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
