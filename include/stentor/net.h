@@ -4,8 +4,8 @@
  * 7323, SYN cookies always). No clock, randomness or thread of its own: time and random come in,
  * packets go through the worker's NIC queue, and what happened rises as events.
  *
- * A turn:   nic_receive -> net_input -> events -> (upper floors, tcp_send, tcp_close) -> net_release
- *           net_timers -> events -> ...        and last net_flush
+ * A turn:  nic_receive -> net_input -> events -> (upper floors, tcp_send, tcp_close) -> net_release
+ *          net_timers -> events -> ...        and last net_flush
  * A connection is named by its row index (struct net_event.conn, stable from NET_ACCEPTED or
  * NET_CONNECTED to NET_CLOSED, shared by the parallel rows of upper floors) or, between turns and
  * threads, by net_handle(). All calls: the owning worker only. Instants in ns, sizes in octets.
@@ -16,7 +16,8 @@
  * Sending is by reference (DESIGN law 5): tcp_send() queues a reference to an immutable blob; the
  * octets are copied into a packet at transmission and again at retransmission, and the reference
  * is dropped when acknowledged (blob_count_acked for shared blobs) or when the connection ends
- * (blob_count_lost). */
+ * (blob_count_lost). Whoever shares a blob keeps a reference of its own while it counts, so the
+ * last one is never dropped in here. */
 #ifndef STENTOR_NET_H
 #define STENTOR_NET_H
 
@@ -107,7 +108,8 @@ void net_unlisten(struct net *net, uint16_t port);
  * packets it took; fewer than count only when `events` ran short: call again after draining it. */
 uint32_t net_input(struct net *net, struct packet *packets, uint32_t count, uint64_t now_ns,
                    struct net_events *events);
-/* Views of this turn's events end here. Frees packets, sends the acknowledgements still owed. */
+/* Views of this turn's events end here. Frees packets, sends the acknowledgements still owed, and
+ * gives back the rows whose NET_CLOSED was among the events. Call it every turn, packets or not. */
 void net_release(struct net *net, uint64_t now_ns);
 /* Bounded: due timers, one slice of the deadline sweep, ARP retries. May append events. */
 void net_timers(struct net *net, uint64_t now_ns, struct net_events *events);
@@ -117,8 +119,9 @@ void net_flush(struct net *net, uint64_t now_ns);
 uint64_t net_next_ns(const struct net *net, uint64_t now_ns);
 
 /* Queues octets [offset, offset+size) of the blob; takes over one reference of it on success only.
- * ERROR_POOL_EMPTY: no hot extension or reference row; ERROR_LIMIT: over send_bytes_max (a
- * NET_SENT will follow); ERROR_STALE: not open for sending. */
+ * ERROR_POOL_EMPTY: no hot extension or reference row; ERROR_LIMIT: over send_bytes_max with what
+ * is queued (a NET_SENT will follow); ERROR_TOO_LARGE: over it alone (none will); ERROR_INVALID: no
+ * octets; ERROR_STALE: not open for sending. */
 MUST_USE enum error tcp_send(struct net *net, uint32_t conn, uint32_t blob, uint32_t offset,
                              uint32_t size);
 /* Sends FIN after what is queued; the connection lives on until both sides are done. Idempotent. */

@@ -51,7 +51,7 @@ struct tcp_hot {
     /* line 0: every acknowledgement and every transmission */
     uint32_t conn;
     uint32_t snd_una;
-    uint32_t send_at; /* next to transmit; goes back to snd_una at a timeout. row.snd_nxt does not */
+    uint32_t send_at; /* next to transmit; a timeout moves it back to snd_una, not row.snd_nxt */
     uint32_t snd_end; /* past the last octet queued, FIN not counted */
     uint32_t cwnd;
     uint32_t ssthresh;
@@ -68,7 +68,7 @@ struct tcp_hot {
     uint8_t tries; /* expiries in a row of resend_at_ns: the backoff */
 
     /* line 1: timers and measurement */
-    uint64_t quiet_at_ns;    /* last queueing, transmission or reordering; parking waits from here */
+    uint64_t quiet_at_ns;    /* last queueing, sending or reordering; parking waits from here */
     uint64_t progress_at_ns; /* since when nothing was acknowledged: the user timeout */
     uint64_t orphan_at_ns;   /* FIN_WAIT_2 ends; TCP_NEVER = off */
     uint64_t timed_at_ns;

@@ -2,7 +2,7 @@
  *
  * Beginnings of connections, and what has none.
  *
- *   passive: SYN -> SYN-ACK with a cookie, nothing kept -> ACK with a good cookie -> row, ESTABLISHED
+ *   passive: SYN -> SYN-ACK with a cookie, nothing kept -> ACK with it -> row, ESTABLISHED
  *   active:  tcp_connect -> row and extension, SYN_SENT -> SYN-ACK -> ESTABLISHED
  *
  * A refused accept (rate, rows, address) is a dropped segment: the peer's retransmission carries

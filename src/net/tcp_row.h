@@ -11,7 +11,7 @@
 
 #define TCP_HOT_NONE UINT32_MAX
 
-/* RFC 9293 section 3.3.2. LISTEN is no row; SYN_RCVD is no row (cookies); TIME_WAIT is in a ring. */
+/* RFC 9293 section 3.3.2. No rows: LISTEN, SYN_RCVD (cookies), TIME_WAIT (a ring). */
 enum tcp_state {
     TCP_FREE,
     TCP_SYN_SENT,

@@ -1,0 +1,323 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Beginnings: cookies leave nothing behind, resets answer what has no connection, and an active
+ * opener believes only what acknowledges its SYN. */
+#include "tcp_script.h"
+
+static struct script script;
+
+static void open_script(void)
+{
+    script_open(&script);
+    script_start(&script);
+}
+
+static void abort_all(void)
+{
+    for (uint32_t conn = 0; conn < net_row_end(script.net); conn++)
+        if (net_is_live(script.net, conn))
+            tcp_abort(script.net, conn);
+    script_turn(&script);
+    script_turn(&script);
+    assert_int_equal(net_usage(script.net).connections, 0);
+}
+
+/* 100,000 forged SYNs take no row, no extension and no memory, and an honest peer gets in. */
+static void a_syn_flood_leaves_nothing(void **state)
+{
+    (void)state;
+    open_script();
+    uint64_t heap_before = heap_used_bytes(&script.heap);
+    for (uint32_t i = 0; i < 100000; i++) {
+        script_input_raw(&script, (struct tcp_frame){.source = 0x0b000001u + i,
+                                                     .source_port = (uint16_t)(1024 + i % 60000),
+                                                     .seq = i * 7919u,
+                                                     .flags = TCP_SYN});
+        if (i % 256 == 0)
+            script_turn(&script);
+    }
+    script_turn(&script);
+    assert_int_equal(script_metric(&script, METRIC_TCP_COOKIES_SENT), 100000);
+    assert_int_equal(net_usage(script.net).connections, 0);
+    assert_int_equal(net_usage(script.net).hot, 0);
+    assert_int_equal(heap_used_bytes(&script.heap), heap_before);
+    script.seen = script.nic.sent_count;
+    script_accept(&script);
+    abort_all();
+    script_close(&script);
+}
+
+/* Guessed acknowledgements open nothing and are answered with resets, at a bounded rate. */
+static void guessed_cookies_open_nothing(void **state)
+{
+    (void)state;
+    open_script();
+    for (uint32_t i = 0; i < 20000; i++) {
+        script_input_raw(&script, (struct tcp_frame){.source = 0x0b000001u + i,
+                                                     .seq = i * 7919u,
+                                                     .ack = random_u32(&script.random),
+                                                     .flags = TCP_ACK});
+        if (i % 256 == 0)
+            script_turn(&script);
+    }
+    assert_int_equal(script_metric(&script, METRIC_TCP_COOKIES_BAD), 20000);
+    assert_int_equal(net_usage(script.net).connections, 0);
+    assert_in_range(script_metric(&script, METRIC_TCP_RESETS_SENT), 1, NET_RESETS_BURST + 1);
+    assert_true(script_metric(&script, METRIC_TCP_DROP_RESET_RATE) > 19000);
+    script_turn(&script);
+    script_close(&script);
+}
+
+/* The segment that brings the cookie may bring octets, and a FIN. */
+static void the_first_segment_may_say_everything(void **state)
+{
+    (void)state;
+    open_script();
+    (void)script_syn(&script, 999, BYTES(""));
+    script_input(&script, TCP_FIN | TCP_ACK, 0, 0, BYTES("hello"));
+    assert_int_equal(script.events.count, 3);
+    assert_int_equal(script.events.items[0].kind, NET_ACCEPTED);
+    assert_int_equal(script.events.items[1].kind, NET_DATA);
+    assert_int_equal(script.events.items[2].kind, NET_END);
+    assert_memory_equal(script.received, "hello", 5);
+    script_turn(&script);
+    script_expect(&script, TCP_ACK, 0, 6, 0);
+    abort_all();
+    script_close(&script);
+}
+
+/* The third packet is lost, and the second segment of octets comes first: silence, not a reset;
+ * the first, sent again, opens the connection. A stranger without a SYN is reset. */
+static void a_lost_first_segment_is_waited_for(void **state)
+{
+    (void)state;
+    open_script();
+    (void)script_syn(&script, 999, BYTES(""));
+    script_input(&script, TCP_ACK, 536, 0, BYTES("second"));
+    script_turn(&script);
+    script_expect_none(&script);
+    script_input(&script, TCP_ACK, 0, 0, BYTES("first"));
+    assert_int_equal(script.events.items[0].kind, NET_ACCEPTED);
+    script_turn(&script);
+    script_expect(&script, TCP_ACK, 0, 5, 0);
+    script.port = PEER_PORT + 1;
+    script_input(&script, TCP_ACK, 536, 77, BYTES("stranger"));
+    script_turn(&script);
+    script_expect(&script, TCP_RST, 77, 0, 0);
+    abort_all();
+    script_close(&script);
+}
+
+/* The same acknowledgement twice opens one connection. */
+static void a_cookie_is_taken_once(void **state)
+{
+    (void)state;
+    open_script();
+    script_accept(&script);
+    script_input(&script, TCP_ACK, 0, 0, BYTES(""));
+    assert_int_equal(script.events.count, 0);
+    assert_int_equal(net_usage(script.net).connections, 1);
+    assert_int_equal(script_metric(&script, METRIC_TCP_ACCEPTED), 1);
+    abort_all();
+    script_close(&script);
+}
+
+/* CVE-2019-11479: whatever MSS a peer names, segments are no smaller than the floor. */
+static void a_tiny_mss_meets_the_floor(void **state)
+{
+    (void)state;
+    const uint16_t asked[] = {0, 1, 48, 88, 255, 256, 535, 536, 1460, 65535};
+    for (uint32_t i = 0; i < ARRAY_COUNT(asked); i++) {
+        open_script();
+        uint8_t option[4] = {TCP_OPTION_MSS, 4, (uint8_t)(asked[i] >> 8), (uint8_t)asked[i]};
+        (void)script_syn(&script, 999, bytes_of(option, sizeof option));
+        script_input(&script, TCP_ACK, 0, 0, BYTES(""));
+        uint16_t mss = script.net->rows[script.events.items[0].conn].mss;
+        assert_in_range(mss, TCP_MSS_MIN, 1460);
+        if (asked[i] >= TCP_MSS_MIN)
+            assert_true(mss <= asked[i]);
+        abort_all();
+        script_close(&script);
+    }
+}
+
+/* RFC 9293 3.10.7.1: what has no connection is reset, with the numbers the peer expects; a reset
+ * never is. */
+static void strangers_are_reset(void **state)
+{
+    (void)state;
+    open_script();
+    struct sent sent = {0};
+    script_input_raw(&script, (struct tcp_frame){.port = 99, .seq = 10, .flags = TCP_SYN});
+    assert_true(script_next(&script, &sent) == false); /* gathered until the turn ends */
+    script_turn(&script);
+    assert_true(script_next(&script, &sent));
+    assert_int_equal(sent.flags, TCP_RST | TCP_ACK);
+    assert_int_equal(sent.seq, 0);
+    assert_int_equal(sent.ack, 11);
+    script_input_raw(&script, (struct tcp_frame){
+                                  .port = 99, .seq = 10, .ack = 500, .flags = TCP_ACK | TCP_FIN});
+    script_turn(&script);
+    assert_true(script_next(&script, &sent));
+    assert_int_equal(sent.flags, TCP_RST);
+    assert_int_equal(sent.seq, 500);
+    script_input_raw(&script, (struct tcp_frame){.port = 99, .seq = 10, .flags = TCP_RST});
+    script_input_raw(&script, (struct tcp_frame){.seq = 10, .ack = 3, .flags = TCP_RST | TCP_ACK});
+    script_turn(&script);
+    script_expect_none(&script);
+    script_input_raw(&script,
+                     (struct tcp_frame){.seq = 10, .ack = 3, .flags = TCP_SYN | TCP_ACK});
+    script_turn(&script);
+    assert_true(script_next(&script, &sent));
+    assert_int_equal(sent.flags, TCP_RST);
+    script_close(&script);
+}
+
+/* Over the accept rate the cookie's segment is dropped, and the same segment later is welcome. */
+static void accepts_over_the_rate_wait(void **state)
+{
+    (void)state;
+    script_open(&script);
+    script.options.accepts_per_second = 10;
+    script_start(&script);
+    uint32_t accepted = 0;
+    for (uint16_t i = 0; i < 50; i++) {
+        script.port = (uint16_t)(20000 + i);
+        (void)script_syn(&script, 999, BYTES(""));
+        script_input(&script, TCP_ACK, 0, 0, BYTES(""));
+        accepted += script_event_count(&script, NET_ACCEPTED);
+    }
+    assert_in_range(accepted, 1, 5);
+    assert_int_equal(script_metric(&script, METRIC_TCP_DROP_ACCEPT_RATE), 50 - accepted);
+    script.now_ns += NS_PER_SECOND;
+    script_input(&script, TCP_ACK, 0, 0, BYTES("again"));
+    assert_int_equal(script_event_count(&script, NET_ACCEPTED), 1);
+    abort_all();
+    script_close(&script);
+}
+
+/* With all rows taken a SYN is dropped in silence: the peer will ask again. */
+static void full_rows_drop_syns(void **state)
+{
+    (void)state;
+    script_open(&script);
+    script.options.connections_max = 1;
+    script_start(&script);
+    script_accept(&script);
+    script_input_raw(&script, (struct tcp_frame){.source_port = 7, .seq = 1, .flags = TCP_SYN});
+    script_turn(&script);
+    script_expect_none(&script);
+    assert_int_equal(script_metric(&script, METRIC_TCP_DROP_ROWS_FULL), 1);
+    abort_all();
+    script_close(&script);
+}
+
+/* ---- active ---- */
+
+/* The peer's MAC is known and a SYN went out; relative numbers are set for the script. */
+static void connect_peer(void)
+{
+    open_script();
+    script_accept(&script); /* teaches the neighbour */
+    script.net->tcp->is_isn_fixed = true;
+    script.net->tcp->isn_fixed = 5000;
+    script.conn =
+        tcp_connect(script.net, net_address_of_ipv4(PEER_IPV4), PEER_PORT, script.now_ns);
+    assert_int_not_equal(script.conn, POOL_NONE);
+    script_turn(&script);
+    script.iss = 5001;
+    struct sent sent = {0};
+    assert_true(script_next(&script, &sent));
+    assert_int_equal(sent.flags, TCP_SYN);
+    assert_int_equal(sent.seq, UINT32_MAX);
+    struct tcp_options options;
+    tcp_options_read(sent.options, &options);
+    assert_int_equal(options.offer.mss, 1460);
+    assert_true(options.has_timestamps);
+    assert_false(options.offer.has_sack);
+}
+
+static void answer(uint8_t flags, uint32_t seq, uint32_t ack)
+{
+    script_input_raw(&script, (struct tcp_frame){.port = tcp_local_port(script.net, script.conn),
+                                                 .seq = seq,
+                                                 .ack = ack,
+                                                 .flags = flags});
+}
+
+/* RFC 9293 3.10.7.3: SYN-ACK opens; the acknowledgement goes out; octets may follow. */
+static void a_syn_ack_connects(void **state)
+{
+    (void)state;
+    connect_peer();
+    answer(TCP_SYN | TCP_ACK, 70000, 5001);
+    script.irs = 70001;
+    assert_int_equal(script_event_count(&script, NET_CONNECTED), 1);
+    assert_int_equal(script_send(&script, 0, 10), ERROR_NONE);
+    script_turn(&script);
+    script_expect(&script, TCP_ACK, 0, 0, 10);
+    abort_all();
+    script_close(&script);
+}
+
+/* A wrong acknowledgement is reset and opens nothing; a blind reset does nothing; the right reset
+ * refuses. */
+static void only_the_right_answer_counts(void **state)
+{
+    (void)state;
+    connect_peer();
+    answer(TCP_SYN | TCP_ACK, 70000, 5002);
+    script_turn(&script);
+    script_expect(&script, TCP_RST, 1, 0, 0);
+    answer(TCP_RST, 70000, 0);
+    answer(TCP_RST | TCP_ACK, 70000, 5000);
+    answer(TCP_ACK, 70000, 5001);
+    assert_string_equal(tcp_state_name(script.net, script.conn), "SYN-SENT");
+    answer(TCP_RST | TCP_ACK, 70000, 5001);
+    assert_int_equal(script_why(&script), NET_CLOSE_REFUSED);
+    script_turn(&script);
+    script_expect_none(&script);
+    abort_all();
+    script_close(&script);
+}
+
+/* A closed SYN_SENT is gone at once; with no extension nothing opens. */
+static void an_opener_may_think_better_of_it(void **state)
+{
+    (void)state;
+    connect_peer();
+    tcp_close(script.net, script.conn);
+    script.events.count = 0;
+    script_turn(&script);
+    assert_int_equal(script_why(&script), NET_CLOSE_ABORTED);
+    script_turn(&script);
+    while (pool_take(&script.net->tcp->hot_pool) != POOL_NONE)
+        ;
+    assert_int_equal(
+        tcp_connect(script.net, net_address_of_ipv4(PEER_IPV4), PEER_PORT, script.now_ns),
+        POOL_NONE);
+    assert_int_equal(net_usage(script.net).connections, 1);
+    net_destroy(&script.net);
+    blob_table_fini(&script.blobs);
+    trace_fini(&script.trace, &script.heap);
+    arena_destroy(&script.arena);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_syn_flood_leaves_nothing),
+        cmocka_unit_test(guessed_cookies_open_nothing),
+        cmocka_unit_test(the_first_segment_may_say_everything),
+        cmocka_unit_test(a_lost_first_segment_is_waited_for),
+        cmocka_unit_test(a_cookie_is_taken_once),
+        cmocka_unit_test(a_tiny_mss_meets_the_floor),
+        cmocka_unit_test(strangers_are_reset),
+        cmocka_unit_test(accepts_over_the_rate_wait),
+        cmocka_unit_test(full_rows_drop_syns),
+        cmocka_unit_test(a_syn_ack_connects),
+        cmocka_unit_test(only_the_right_answer_counts),
+        cmocka_unit_test(an_opener_may_think_better_of_it),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
