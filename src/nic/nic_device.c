@@ -116,6 +116,7 @@ static const char *parse_memif(struct nic_device *device, struct bytes rest,
         role = "server";
     else if (option.size != 0 && !bytes_equal(option, BYTES(",role=client")))
         return "after the socket of memif only ,role=server or ,role=client may follow";
+    device->is_client = role[0] == 'c';
     uint32_t buffer = power_of_two_above(wish->mtu + FRAME_EXTRA, MEMIF_BUFFER_MIN);
     uint32_t ring_log2 = 0;
     while (ring_log2 < MEMIF_RING_LOG2_MAX && 1u << ring_log2 < wish->descriptor_count)

@@ -19,6 +19,7 @@ enum nic_device_kind {
 
 struct nic_device {
     enum nic_device_kind kind;
+    bool is_client;                           /* memif that connects, to whom must be there */
     char interface[16];                       /* kernel interface; empty for memif and PCI */
     char arguments[NIC_DEVICE_ARGUMENTS_MAX]; /* what follows --vdev or --allow */
     uint32_t frame_max;                       /* longest frame the driver may be handed */

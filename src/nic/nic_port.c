@@ -8,6 +8,7 @@
  *
  * Offloads: a PCI port's checksum offloads are used; a virtual port's are its driver's own loops
  * over the same octets, so ours are used instead. Steering: docs/decisions/0002. Main thread. */
+#include <errno.h>
 #include <fcntl.h>
 #include <net/if.h>
 #include <pthread.h>
@@ -31,8 +32,9 @@
 #define BURSTS_IN_HAND 8u      /* received in one turn and not yet released */
 #define XDP_FILL_COUNT 8192u   /* net_af_xdp fills rings of its own size, whatever is asked */
 #define RSS_KEY_SIZE_MAX 64u
-#define MEMIF_TRIES 60u
-#define MEMIF_PAUSE_US 50000u
+#define MEMIF_TRIES 30u /* 6 s when turned away each time, 3 s when nobody listens */
+#define MEMIF_LOOKS 10u
+#define MEMIF_PAUSE_US 20000u
 
 #define RX_CHECKSUMS (RTE_ETH_RX_OFFLOAD_IPV4_CKSUM | RTE_ETH_RX_OFFLOAD_TCP_CKSUM)
 #define TX_CHECKSUMS (RTE_ETH_TX_OFFLOAD_IPV4_CKSUM | RTE_ETH_TX_OFFLOAD_TCP_CKSUM)
@@ -307,24 +309,39 @@ static void set_mac(const struct nic_port *port, uint8_t mac[6])
         mac[5] ^= 1u;
 }
 
-/* A memif client connects when it starts, once: its server gets a little time to appear. All other
- * links may come up later, and traffic starts when they do. */
-static int start_device(const struct nic_port *port)
+static bool is_link_up(uint16_t id)
 {
-    int result = rte_eth_dev_start(port->id);
-    if (port->device.kind != NIC_DEVICE_MEMIF)
-        return result;
-    for (uint32_t try = 0; result != 0 && try < MEMIF_TRIES; try++) {
-        rte_delay_us_sleep(MEMIF_PAUSE_US);
-        result = rte_eth_dev_start(port->id);
+    struct rte_eth_link link = {0};
+    return rte_eth_link_get_nowait(id, &link) == 0 && link.link_status == RTE_ETH_LINK_UP;
+}
+
+/* A memif client connects when it starts, once, and a server that is itself just starting turns
+ * it away: so it is tried again for a while. All other links may come up later, and traffic starts
+ * when they do. */
+static int start_client(uint16_t id)
+{
+    int result = -ENOTCONN;
+    for (uint32_t try = 0; try < MEMIF_TRIES; try++) {
+        result = rte_eth_dev_start(id);
+        for (uint32_t look = 0; look < MEMIF_LOOKS && result == 0; look++) {
+            if (is_link_up(id))
+                return 0;
+            rte_delay_us_sleep(MEMIF_PAUSE_US);
+        }
+        if (result == 0)
+            (void)rte_eth_dev_stop(id);
+        else
+            rte_delay_us_sleep(5 * MEMIF_PAUSE_US);
+        result = -ENOTCONN;
     }
     return result;
 }
 
 static enum error start(struct nic_port *port, const struct wish *wish)
 {
-    int result = start_device(port);
-    if (result != 0 && port->device.kind == NIC_DEVICE_MEMIF)
+    bool is_client = port->device.is_client;
+    int result = is_client ? start_client(port->id) : rte_eth_dev_start(port->id);
+    if (result != 0 && is_client)
         return refuse(wish, ERROR_UNAVAILABLE,
                       "no memif server listens there; start it first, or append ,role=server", 0);
     if (result != 0)

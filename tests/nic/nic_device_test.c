@@ -30,6 +30,7 @@ static void check(const char *text, enum nic_device_kind kind, const char *argum
     struct nic_device device;
     assert_int_equal(parse(text, &usual, &device), ERROR_NONE);
     assert_int_equal(device.kind, kind);
+    assert_int_equal(device.is_client, strstr(arguments, "role=client") != NULL);
     assert_string_equal(device.arguments, arguments);
 }
 
