@@ -28,11 +28,12 @@ static_assert(ARRAY_COUNT(conditions) == SASL_ERROR_COUNT, "one text an error");
 static const struct {
     const char *name;
     enum sasl_mechanism mechanism;
+    enum metric metric;
 } mechanisms[] = {
     /* Strongest first: many clients take the first one they know. */
-    {"SCRAM-SHA-256", SASL_SCRAM_SHA_256},
-    {"SCRAM-SHA-1", SASL_SCRAM_SHA_1},
-    {"PLAIN", SASL_PLAIN},
+    {"SCRAM-SHA-256", SASL_SCRAM_SHA_256, METRIC_XMPP_AUTH_SCRAM_SHA_256},
+    {"SCRAM-SHA-1", SASL_SCRAM_SHA_1, METRIC_XMPP_AUTH_SCRAM_SHA_1},
+    {"PLAIN", SASL_PLAIN, METRIC_XMPP_AUTH_PLAIN},
 };
 
 /* ---- what is offered ---- */
@@ -102,6 +103,9 @@ static void succeed(struct step *step, struct bytes final)
     struct negotiation *row = step->negotiation;
     step_trace(step, TRACE_SASL, row->mechanism, SASL_ERROR_NONE);
     step_count(step, METRIC_XMPP_AUTH_OK);
+    for (size_t i = 0; i < ARRAY_COUNT(mechanisms); i++)
+        if (mechanisms[i].mechanism == row->mechanism)
+            step_count(step, mechanisms[i].metric);
     write_string(step->out, "<success xmlns='urn:ietf:params:xml:ns:xmpp-sasl'");
     if (final.size != 0) {
         write_u8(step->out, '>');
