@@ -203,6 +203,7 @@ static void own_resources_see_each_other(void **state)
 
         world_present(&world, &devices[1], -7);
         world_carry_all(&world);
+        assert_int_equal(device_count(&devices[0], "juliet@example.net/a"), 1);
         assert_int_equal(device_count(&devices[0], "juliet@example.net/b"), 1);
         assert_int_equal(device_count(&devices[0], "<priority>-7</priority>"), 1);
         assert_int_equal(device_count(&devices[1], "juliet@example.net/a"), 1);
