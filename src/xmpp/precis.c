@@ -161,7 +161,7 @@ static enum verdict judge_category(UChar32 c)
     if ((mask & (U_GC_LT_MASK | U_GC_NL_MASK | U_GC_NO_MASK | U_GC_ME_MASK | U_GC_ZS_MASK |
                  U_GC_S_MASK | U_GC_P_MASK)) != 0)
         return VERDICT_FREEFORM_ONLY;
-    return VERDICT_DISALLOWED;
+    return VERDICT_DISALLOWED; /* unassigned too */
 }
 
 /* RFC 8264 section 8, in its order. */
@@ -170,8 +170,6 @@ static enum verdict judge(UChar32 c)
     enum verdict verdict;
     if (find_exception(c, &verdict))
         return verdict;
-    if (!u_isdefined(c))
-        return VERDICT_DISALLOWED;
     if (c >= 0x21 && c <= 0x7e)
         return VERDICT_VALID;
     if (u_hasBinaryProperty(c, UCHAR_JOIN_CONTROL))

@@ -101,6 +101,9 @@ static void test_scram(void **state)
         assert_true(play_hears(&play, FAILURE("account-disabled")));
     }
     assert_int_equal(metric_get(&play.metrics, METRIC_XMPP_AUTH_OK), 2);
+    assert_int_equal(metric_get(&play.metrics, METRIC_XMPP_AUTH_SCRAM_SHA_1), 1);
+    assert_int_equal(metric_get(&play.metrics, METRIC_XMPP_AUTH_SCRAM_SHA_256), 1);
+    assert_int_equal(metric_get(&play.metrics, METRIC_XMPP_AUTH_PLAIN), 0);
     assert_int_equal(metric_get(&play.metrics, METRIC_XMPP_AUTH_FAILED), 4);
     play_end(&play);
 }
@@ -274,6 +277,26 @@ static void test_password_wiped(void **state)
     play_end(&play);
 }
 
+/* Whatever the password thread says of made-up keys, nobody is logged in as nobody. */
+static void test_nobody(void **state)
+{
+    (void)state;
+    struct play play;
+    struct xmpp_output output;
+    play_begin(&play);
+    play_say(&play, PLAY_HEADER);
+    play.store = PLAY_STORE_SILENT;
+    play_auth_plain(&play, "nobody", "pencil");
+    struct xmpp_peer peer = play_peer(&play);
+    assert_int_equal(xmpp_account_found(play.xmpp, &peer, ERROR_NOT_FOUND, NULL, &output),
+                     XMPP_WAIT);
+    assert_true(scram_keys_is_present(&output.effects[0].password_check.keys));
+    assert_int_equal(xmpp_password_checked(play.xmpp, &peer, ERROR_NONE, &output), XMPP_GO_ON);
+    assert_true(bytes_equal(writer_bytes(&output.out), BYTES(FAILURE("not-authorized"))));
+    assert_false(stream_is_authenticated(&play.stream));
+    play_end(&play);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -282,7 +305,7 @@ int main(void)
         cmocka_unit_test(test_unknown_user),   cmocka_unit_test(test_missing_keys),
         cmocka_unit_test(test_store_down),     cmocka_unit_test(test_tries),
         cmocka_unit_test(test_out_of_order),   cmocka_unit_test(test_plain_text_forbidden),
-        cmocka_unit_test(test_password_wiped),
+        cmocka_unit_test(test_password_wiped), cmocka_unit_test(test_nobody),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

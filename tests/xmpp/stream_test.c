@@ -230,6 +230,7 @@ static void hear_close(struct play *play, enum stream_error error, const char *p
              (const char *)output.out.at, stream_error_condition(output.effects[0].close.error));
     if (!play_matches(text, pattern))
         fail_msg("%s", text);
+    assert_int_equal(xmpp_negotiation_count(play->xmpp), 0); /* it ended: nothing is lent */
     /* A second wish to close, and further input, mean nothing. */
     assert_int_equal(xmpp_close(play->xmpp, &peer, error, &output), XMPP_CLOSE);
     assert_int_equal(output.effect_count, 0);
