@@ -57,11 +57,11 @@ enum xml_step xml_step_reference(struct xml_reader *reader)
     return XML_STEP_ON;
 }
 
-/* At a >: whether ]] stands before it and behind offset from. */
-static bool ends_cdata(const struct xml_reader *reader, uint32_t from)
+/* At a >, in text or CDATA, so that more than two octets of markup precede it, the last not a ]. */
+static bool ends_cdata(const struct xml_reader *reader)
 {
     const uint8_t *at = reader->input.at + reader->progress.pos;
-    return reader->progress.pos - from >= 2 && at[-1] == ']' && at[-2] == ']';
+    return at[-1] == ']' && at[-2] == ']';
 }
 
 static enum xml_step step_text(struct xml_reader *reader)
@@ -79,7 +79,7 @@ static enum xml_step step_text(struct xml_reader *reader)
     case '&':
         return xml_step_reference(reader);
     case '>':
-        if (ends_cdata(reader, node->at))
+        if (ends_cdata(reader))
             return xml_step_bad(reader, XML_FAULT_CDATA_END, progress->pos - 2);
         break;
     default: /* CR */
@@ -97,7 +97,7 @@ static enum xml_step step_cdata(struct xml_reader *reader)
     if (progress->pos == reader->input.size)
         return XML_STEP_MORE;
     uint8_t octet = reader->input.at[progress->pos];
-    if (octet == '>' && ends_cdata(reader, node->inner_at)) {
+    if (octet == '>' && ends_cdata(reader)) {
         node->inner_end = progress->pos - 2;
         node->end = progress->pos + 1;
         progress->phase = XML_PHASE_CONTENT;
@@ -214,12 +214,11 @@ static enum xml_step step_end_tag(struct xml_reader *reader)
     enum xml_take take = look_for(reader, progress->pos + 2, name);
     if (take == XML_TAKE_BAD)
         return xml_step_bad(reader, XML_FAULT_END_TAG, progress->pos);
-    uint32_t end = progress->pos + 2 + (uint32_t)name.size;
-    if (take == XML_TAKE_CUT || end == reader->input.size)
+    if (take == XML_TAKE_CUT)
         return XML_STEP_MORE;
     if (progress->depth != 0)
         reader->nodes[progress->levels[progress->depth].node].inner_end = progress->pos;
-    progress->pos = end;
+    progress->pos += 2 + (uint32_t)name.size;
     progress->phase = XML_PHASE_END_SPACE;
     return XML_STEP_ON;
 }

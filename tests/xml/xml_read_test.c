@@ -262,6 +262,28 @@ static void a_buffer_may_be_used_again(void **state)
     harness_fini(&harness);
 }
 
+/* Two inputs in turns, as when one stream's packet is left for another's: each is read as itself.
+ */
+static void inputs_may_take_turns(void **state)
+{
+    (void)state;
+    struct harness harness;
+    struct xml_item item;
+    harness_init(&harness);
+    struct xml_input one = xml_input_of(BYTES("<a/><b>1</b><c/>"));
+    struct xml_input two = xml_input_of(BYTES("<a2><b><c></c></b></a2> <d2/>"));
+    static const char *const names[] = {"a", "a2", "b", "", "c", "d2"};
+    for (size_t i = 0; i < ARRAY_COUNT(names); i++) {
+        struct xml_input *input = i % 2 == 0 ? &one : &two;
+        assert_int_equal(xml_read(harness.reader, XML_SCOPE_CLIENT, &harness.limits, input, &item),
+                         XML_DONE);
+        if (names[i][0] != 0)
+            assert_true(
+                bytes_equal(xml_local_name(&item, xml_root(&item)), bytes_of_string(names[i])));
+    }
+    harness_fini(&harness);
+}
+
 /* Counts how many octets all scans together looked at. A test's own, for one test at a time. */
 static uint64_t scanned_bytes;
 
@@ -347,12 +369,12 @@ static void faults_have_names(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(items_have_kinds),     cmocka_unit_test(pieces_do_not_matter),
-        cmocka_unit_test(cuts_do_not_matter),   cmocka_unit_test(flipped_bits_get_one_verdict),
-        cmocka_unit_test(limits_hold),          cmocka_unit_test(outer_limits_hold),
-        cmocka_unit_test(faults_do_not_linger), cmocka_unit_test(a_buffer_may_be_used_again),
-        cmocka_unit_test(cost_is_linear),       cmocka_unit_test(memory_is_bounded),
-        cmocka_unit_test(faults_have_names),
+        cmocka_unit_test(items_have_kinds),      cmocka_unit_test(pieces_do_not_matter),
+        cmocka_unit_test(cuts_do_not_matter),    cmocka_unit_test(flipped_bits_get_one_verdict),
+        cmocka_unit_test(limits_hold),           cmocka_unit_test(outer_limits_hold),
+        cmocka_unit_test(faults_do_not_linger),  cmocka_unit_test(a_buffer_may_be_used_again),
+        cmocka_unit_test(inputs_may_take_turns), cmocka_unit_test(cost_is_linear),
+        cmocka_unit_test(memory_is_bounded),     cmocka_unit_test(faults_have_names),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
