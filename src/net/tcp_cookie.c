@@ -5,6 +5,7 @@
  * what the low octet says; the parity bit alone stays readable, it must pick the key. */
 #include "tcp_cookie.h"
 
+#define OFFSET_DOMAIN (UINT64_C(0x7473) << 48)
 #define PARITY_BIT 0x80u
 #define SACK_BIT 0x40u
 #define SCALE_SHIFT 3u
@@ -136,7 +137,13 @@ bool tcp_cookie_check(struct tcp_cookie *cookie, const struct tcp_segment *ack, 
 
 uint32_t tcp_cookie_timestamp_offset(const struct tcp_cookie *cookie, const struct tcp_key *key)
 {
-    return (uint32_t)siphash_2_4(&cookie->boot, bytes_of(key, sizeof *key));
+    uint64_t high;
+    uint64_t low;
+    memcpy(&high, key->remote.octets, sizeof high);
+    memcpy(&low, key->remote.octets + sizeof high, sizeof low);
+    uint64_t ports = (uint64_t)key->remote_port << 16 | key->local_port;
+    ports |= OFFSET_DOMAIN; /* the flow table hashes the same words under the same key */
+    return (uint32_t)siphash_1_3_u64x2(&cookie->boot, high ^ low, ports);
 }
 
 uint32_t tcp_cookie_timestamp_mark(uint32_t timestamp, const struct tcp_offer *offer)

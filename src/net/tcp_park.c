@@ -59,7 +59,8 @@ struct tcp_hot *tcp_unpark(struct net *net, uint32_t conn)
     tcp_congestion_start(hot, tcp_segment_room(row));
     tcp_rto_compute(hot);
     row->hot = index;
-    tcp_timer_update(net, conn);
+    /* No timer of a connection is due sooner, so what is armed next costs one store. */
+    wheel_arm(&tcp->wheel, index, net->now_ns + TCP_RTO_US_MIN * NS_PER_US);
     return hot;
 }
 

@@ -199,6 +199,7 @@ static void take_event(struct pair *pair, unsigned int which, const struct net_e
             *flow = (struct flow){.to_send = end->accept_to_send, .is_echo_close = true};
             end->accepted_last = event->conn;
             end->accepted_count++;
+            end->accepted_total++;
         } else {
             end->connected_count++;
         }
@@ -221,6 +222,7 @@ static void take_event(struct pair *pair, unsigned int which, const struct net_e
     case NET_CLOSED:
         assert_int_equal(flow->closed_count, 0);
         flow->closed_count++;
+        end->closed_total++;
         flow->why = event->why;
         flow->is_open = false;
         break;

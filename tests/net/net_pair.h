@@ -57,6 +57,8 @@ struct end {
     uint32_t accepted_last;
     uint32_t accepted_count;
     uint32_t connected_count;
+    uint32_t accepted_total;
+    uint32_t closed_total;
     uint64_t accept_to_send; /* what an accepted flow sends */
     bool is_dead;            /* takes no part any more */
     bool is_mute;            /* consumes nothing: packets pile up on the wire */

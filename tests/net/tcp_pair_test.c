@@ -457,6 +457,121 @@ static void time_wait_is_bounded(void **state)
     pair_close(&pair);
 }
 
+/* ---- whole lives ---- */
+
+/* One random act of one end upon one of its connections. */
+static void act_at_random(struct pair *pair, struct random *random)
+{
+    unsigned int which = random_below(random, 2);
+    struct end *end = &pair->ends[which];
+    uint32_t row_end = net_row_end(end->net);
+    if (row_end == 0)
+        return;
+    uint32_t conn = random_below(random, row_end);
+    struct flow *flow = &end->flows[conn];
+    if (!net_is_live(end->net, conn) || !flow->is_open)
+        return;
+    uint32_t dice = random_below(random, 20);
+    if (dice < 12) {
+        if (!flow->is_closing)
+            flow->to_send += random_below(random, 30000);
+    } else if (dice < 16) {
+        flow->to_send = flow->sent;
+        flow->is_closing = true;
+        tcp_close(end->net, conn);
+    } else if (dice == 16) {
+        flow->to_send = flow->sent;
+        flow->is_closing = true;
+        tcp_abort(end->net, conn);
+    }
+}
+
+/* Connections opened, used, half-closed, closed and aborted at random moments by both sides under
+ * faults: octets are right as long as they come, every connection gets its one NET_CLOSED, and the
+ * pools are empty in the end. */
+static void lives_at_random(void **state)
+{
+    (void)state;
+    for (uint64_t seed = 1; seed <= 60; seed++) {
+        static struct pair pair;
+        struct random random;
+        random_init_seed(&random, seed);
+        struct pair_options options = pair_defaults();
+        options.seed = seed;
+        options.hot_max = seed % 3 == 0 ? 4 : 64;
+        options.user_timeout_ns = 60 * NS_PER_SECOND;
+        options.keepalive_idle_ns = 100 * NS_PER_SECOND;
+        options.faults = bad_weather(seed);
+        options.faults.refuse_take_ppm = (uint32_t)(seed % 2) * 20000;
+        pair_open(&pair, &options);
+        uint32_t opened = 0;
+        for (uint32_t n = 0; n < 400; n++) {
+            if (random_below(&random, 8) == 0) {
+                uint32_t conn = tcp_connect(pair.ends[0].net, pair.ends[1].address, PAIR_PORT,
+                                            pair.now_ns);
+                if (conn != POOL_NONE) {
+                    pair.ends[0].flows[conn] = (struct flow){
+                        .to_send = 1 + random_below(&random, 20000), .is_echo_close = true};
+                    opened++;
+                }
+            }
+            act_at_random(&pair, &random);
+            pair_run_for(&pair, random_below(&random, 200) * NS_PER_MS);
+        }
+        assert_true(opened > 20);
+        for (unsigned int which = 0; which < 2; which++)
+            for (uint32_t conn = 0; conn < net_row_end(pair.ends[which].net); conn++) {
+                struct flow *flow = &pair.ends[which].flows[conn];
+                flow->to_send = flow->sent;
+                flow->is_closing = true;
+                if (net_is_live(pair.ends[which].net, conn))
+                    tcp_close(pair.ends[which].net, conn);
+            }
+        if (!pair_run_until(&pair, both_closed, 900 * NS_PER_SECOND)) {
+            pair_print(&pair);
+            fail_msg("seed %u does not end", (unsigned int)seed);
+        }
+        assert_int_equal(pair.ends[0].closed_total, opened);
+        assert_int_equal(pair.ends[1].closed_total, pair.ends[1].accepted_total);
+        assert_at_baseline(&pair);
+        pair_close(&pair);
+    }
+}
+
+/* ---- determinism ---- */
+
+static size_t traced_run(uint8_t *into, size_t capacity)
+{
+    static struct pair pair;
+    struct pair_options options = pair_defaults();
+    options.seed = 77;
+    options.faults = bad_weather(77);
+    pair_open(&pair, &options);
+    struct writer trace = writer_of(into, capacity);
+    nic_sim_trace(pair.sim, &trace);
+    pair.ends[1].accept_to_send = 100000;
+    uint32_t accepted;
+    uint32_t conn = pair_connect(&pair, 100000, &accepted);
+    pair_run_for(&pair, 60 * NS_PER_SECOND);
+    tcp_close(pair.ends[0].net, conn);
+    assert_true(pair_run_until(&pair, both_closed, 900 * NS_PER_SECOND));
+    nic_sim_trace(pair.sim, NULL);
+    pair_close(&pair);
+    return trace.size;
+}
+
+/* One seed, one trace, to the octet: no clock, address or leftover decides anything. */
+static void a_seed_replays(void **state)
+{
+    (void)state;
+    static uint8_t first[4 << 20];
+    static uint8_t second[4 << 20];
+    size_t size = traced_run(first, sizeof first);
+    assert_true(size > 10000);
+    assert_int_equal(traced_run(second, sizeof second), size);
+    assert_memory_equal(first, second, size);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -478,6 +593,8 @@ int main(void)
         cmocka_unit_test(a_small_hot_pool_only_slows_down),
         cmocka_unit_test(no_room_out_of_order_only_slows_down),
         cmocka_unit_test(time_wait_is_bounded),
+        cmocka_unit_test(lives_at_random),
+        cmocka_unit_test(a_seed_replays),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
