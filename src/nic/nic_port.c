@@ -251,10 +251,11 @@ static enum error configure(struct nic_port *port, struct wish *wish,
                             const struct rte_eth_dev_info *capable)
 {
     uint16_t count = (uint16_t)port->queue_count;
-    port->has_interrupts = true;
+    port->has_interrupts =
+        port->device.kind == NIC_DEVICE_TAP || port->device.kind == NIC_DEVICE_PCI;
     struct rte_eth_conf conf = conf_of(port, wish, capable);
     int result = rte_eth_dev_configure(port->id, count, count, &conf);
-    if (result != 0) {
+    if (result != 0 && port->has_interrupts) {
         port->has_interrupts = false;
         conf.intr_conf.rxq = 0;
         result = rte_eth_dev_configure(port->id, count, count, &conf);

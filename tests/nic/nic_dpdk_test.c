@@ -1,320 +1,26 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Twin of src/nic/nic_dpdk.c, nic_port.c, nic_eal.c and nic_wait.c: real ports of each virtual kind
- * against the kernel, or against each other. The EAL starts once a process and must not touch the
- * machine's own network, so every case is a child process in a network namespace of its own. Only
- * as root with /dev/net/tun; else all is skipped. */
+ * Twin of src/nic/nic_dpdk.c: packets through a port against the kernel: sizes, reuse, checksums
+ * in software and by the port, steering among two queues, and what no virtual port does by itself,
+ * by crafted mbufs. Every case is a child process (bench.h); without root all is skipped. */
 #include <arpa/inet.h>
-#include <errno.h>
-#include <net/if.h>
-#include <net/ethernet.h>
-#include <netinet/in.h>
-#include <netpacket/packet.h>
 #include <poll.h>
-#include <pthread.h>
-#include <sched.h>
-#include <setjmp.h>
-#include <signal.h>
-#include <stdarg.h>
-#include <stdatomic.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <sys/eventfd.h>
-#include <sys/ioctl.h>
-#include <sys/prctl.h>
 #include <sys/socket.h>
-#include <sys/wait.h>
-#include <unistd.h>
-#include <cmocka.h>
 
-#include "nic_port.h"
+#include "bench.h"
 #include "nic_steer.h"
-#include "stentor/clock.h"
-#include "stentor/nic.h"
 #include "stentor/nic_checksum.h"
-
-#define TEST_TYPE 0x88b5u /* IEEE 802 local experimental */
-#define PATIENCE_NS (5 * NS_PER_SECOND)
-#define QUEUES 2u
-
-/* In the child there is no cmocka: a false claim ends it. */
-#define CLAIM(condition)                                                                           \
-    do {                                                                                           \
-        if (!(condition)) {                                                                        \
-            (void)fprintf(stderr, "%s:%d: %s\n", __FILE__, __LINE__, #condition);                  \
-            _exit(1);                                                                              \
-        }                                                                                          \
-    } while (0)
-
-#define SKIPPED 77
-
-static _Noreturn void give_up(const char *why)
-{
-    (void)fprintf(stderr, "%s\n", why);
-    _exit(1);
-}
-
-struct bench {
-    struct config config;
-    struct nic_port *port;
-    struct nic_queue *queues[QUEUES];
-    struct metrics metrics[QUEUES];
-};
-
-/* ---- running a case ---- */
-
-static bool can_run(void)
-{
-    return geteuid() == 0 && access("/dev/net/tun", R_OK | W_OK) == 0;
-}
-
-/* No case outlives the test or hangs it. */
-static void live_briefly(void)
-{
-    (void)alarm(30);
-    (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
-}
-
-static void run(void (*body)(void))
-{
-    if (!can_run())
-        skip();
-    pid_t child = fork();
-    assert_true(child >= 0);
-    if (child == 0) {
-        live_briefly();
-        CLAIM(unshare(CLONE_NEWNET) == 0);
-        body();
-        exit(0); /* and let the leak checker look */
-    }
-    int status;
-    assert_int_equal(waitpid(child, &status, 0), child);
-    if (WIFEXITED(status) && WEXITSTATUS(status) == SKIPPED)
-        skip();
-    assert_true(WIFEXITED(status));
-    assert_int_equal(WEXITSTATUS(status), 0);
-}
-
-static void shell(const char *command)
-{
-    if (system(command) != 0) {
-        (void)fprintf(stderr, "failed: %s\n", command);
-        _exit(1);
-    }
-}
-
-static enum error try_open(struct bench *bench, const char *device, uint32_t queue_count,
-                           enum nic_offload offload, char *said, size_t said_size)
-{
-    struct writer message = writer_of(said, said_size - 1);
-    (void)snprintf(bench->config.nic_device, CONFIG_TEXT_MAX, "%s", device);
-    enum error error = nic_open_with(&bench->port, &bench->config, queue_count, offload, &message);
-    said[message.size] = 0;
-    CLAIM(!message.is_overflown);
-    CLAIM((error == ERROR_NONE) == (message.size == 0));
-    for (uint32_t i = 0; !error && i < queue_count; i++)
-        bench->queues[i] = nic_port_queue(bench->port, i, &bench->metrics[i]);
-    return error;
-}
-
-static void bench_init(struct bench *bench)
-{
-    memset(bench, 0, sizeof *bench);
-    config_defaults(&bench->config);
-    bench->config.nic_descriptors = 256;
-}
-
-static void open_port(struct bench *bench, const char *device, uint32_t queue_count,
-                      enum nic_offload offload)
-{
-    char said[1024];
-    bench_init(bench);
-    if (try_open(bench, device, queue_count, offload, said, sizeof said)) {
-        (void)fprintf(stderr, "%s\n", said);
-        _exit(1);
-    }
-    struct writer line = writer_of(said, sizeof said - 1);
-    nic_describe(bench->port, &line);
-    CLAIM(!line.is_overflown);
-    said[line.size] = 0;
-    (void)fprintf(stderr, "  %s\n", said);
-}
-
-/* Nothing is lost from the pool: what is out lies in the port's own rings, as at the start. */
-static void close_port(struct bench *bench)
-{
-    nic_close(&bench->port);
-    CLAIM(bench->port == NULL);
-}
-
-/* ---- the kernel's side ---- */
-
-static int raw_socket(const char *interface)
-{
-    int descriptor = socket(AF_PACKET, SOCK_RAW | SOCK_NONBLOCK, htons(ETH_P_ALL));
-    CLAIM(descriptor >= 0);
-    struct sockaddr_ll address = {.sll_family = AF_PACKET,
-                                  .sll_protocol = htons(ETH_P_ALL),
-                                  .sll_ifindex = (int)if_nametoindex(interface)};
-    CLAIM(address.sll_ifindex != 0);
-    CLAIM(bind(descriptor, (struct sockaddr *)&address, sizeof address) == 0);
-    return descriptor;
-}
-
-static size_t test_frame(uint8_t *into, const uint8_t mac[6], uint32_t number, size_t size)
-{
-    memset(into, (int)(number & 0xff), size);
-    memcpy(into, mac, 6);
-    memcpy(into + 6, "\x02\x00\x00\x00\x00\x77", 6);
-    into[12] = TEST_TYPE >> 8;
-    into[13] = TEST_TYPE & 0xff;
-    memcpy(into + 14, &number, sizeof number);
-    return size;
-}
-
-/* The number of a test frame, or UINT32_MAX for the kernel's own noise. */
-static uint32_t number_of(struct bytes frame)
-{
-    uint32_t number;
-    if (frame.size < 18 || (frame.at[12] << 8 | frame.at[13]) != TEST_TYPE)
-        return UINT32_MAX;
-    memcpy(&number, frame.at + 14, sizeof number);
-    return number;
-}
-
-static void kernel_send(int descriptor, const uint8_t mac[6], uint32_t number, size_t size)
-{
-    uint8_t frame[2048];
-    test_frame(frame, mac, number, size);
-    CLAIM(send(descriptor, frame, size, 0) == (ssize_t)size);
-}
-
-/* Waits for the frame of that number at the kernel's side; returns its size. */
-static size_t kernel_expect(int descriptor, uint32_t number)
-{
-    uint8_t frame[2048];
-    uint64_t end_ns = clock_now_ns() + PATIENCE_NS;
-    while (clock_now_ns() < end_ns) {
-        ssize_t size = recv(descriptor, frame, sizeof frame, 0);
-        if (size > 0 && number_of(bytes_of(frame, (size_t)size)) == number)
-            return (size_t)size;
-        if (size < 0)
-            clock_sleep_ns(100000);
-    }
-    give_up("the frame did not reach the kernel");
-}
-
-/* ---- our side ---- */
-
-/* Waits for a test frame at the queue; the packet stays with the caller. */
-static struct packet port_expect(struct nic_queue *queue, uint32_t number)
-{
-    struct packet packets[NIC_BURST_MAX];
-    uint64_t end_ns = clock_now_ns() + PATIENCE_NS;
-    while (clock_now_ns() < end_ns) {
-        uint32_t count = nic_receive(queue, packets, NIC_BURST_MAX);
-        struct packet found = {0};
-        for (uint32_t i = 0; i < count; i++) {
-            if (number_of(bytes_of(packets[i].data, packets[i].size)) == number &&
-                found.data == NULL)
-                found = packets[i];
-            else
-                nic_release(queue, &packets[i], 1);
-        }
-        if (found.data != NULL)
-            return found;
-        nic_wait(queue, NS_PER_MS, -1);
-    }
-    give_up("the frame did not reach the port");
-}
-
-static void port_send(struct nic_queue *queue, const uint8_t mac[6], uint32_t number, size_t size)
-{
-    struct packet packet;
-    CLAIM(nic_take(queue, &packet));
-    CLAIM(packet.size == 0);
-    CLAIM(packet.room >= queue->mtu + 18);
-    packet.size = (uint16_t)test_frame(packet.data, mac, number, size);
-    nic_transmit(queue, &packet, 1);
-    CLAIM(packet.buffer == NULL);
-    nic_flush(queue);
-}
-
-static void both_ways(struct nic_queue *queue, int kernel, size_t size_max)
-{
-    int64_t sent = metric_get(queue->metrics, METRIC_NIC_TX_PACKETS);
-    int64_t received = metric_get(queue->metrics, METRIC_NIC_RX_PACKETS);
-    static const uint8_t everyone[6] = {255, 255, 255, 255, 255, 255};
-    for (uint32_t i = 0; i < 100; i++) {
-        size_t size = 60 + i * (size_max - 60) / 99;
-        kernel_send(kernel, everyone, i, size);
-        struct packet packet = port_expect(queue, i);
-        CLAIM(packet.size == size);
-        CLAIM(packet.room >= packet.size);
-        CLAIM((packet.flags & PACKET_CHECKSUM_BAD) == 0);
-        /* The packet itself goes back, shifted by two octets as after a header rewrite. */
-        packet.data += 2;
-        packet.room = (uint16_t)(packet.room - 2);
-        packet.size = (uint16_t)test_frame(packet.data, everyone, 1000 + i, 60 + i);
-        packet.flags = 0;
-        nic_transmit(queue, &packet, 1);
-        nic_flush(queue);
-        CLAIM(kernel_expect(kernel, 1000 + i) == 60 + i);
-        port_send(queue, everyone, 2000 + i, size);
-        CLAIM(kernel_expect(kernel, 2000 + i) == size);
-    }
-    CLAIM(metric_get(queue->metrics, METRIC_NIC_TX_PACKETS) == sent + 200);
-    CLAIM(metric_get(queue->metrics, METRIC_NIC_RX_PACKETS) >= received + 100);
-    CLAIM(metric_get(queue->metrics, METRIC_NIC_DROP_TX_FULL) == 0);
-}
-
-/* An oversize frame is counted and dropped, and the frames around it leave unharmed. */
-static void oversize_between(struct nic_queue *queue, int kernel)
-{
-    static const uint8_t everyone[6] = {255, 255, 255, 255, 255, 255};
-    struct packet packets[3];
-    for (uint32_t i = 0; i < 3; i++) {
-        CLAIM(nic_take(queue, &packets[i]));
-        size_t size = i == 1 ? queue->mtu + 19u : 100;
-        CLAIM(packets[i].room >= size);
-        packets[i].size = (uint16_t)test_frame(packets[i].data, everyone, 3000 + i, size);
-    }
-    nic_transmit(queue, packets, 3);
-    nic_flush(queue);
-    CLAIM(kernel_expect(kernel, 3000) == 100);
-    CLAIM(kernel_expect(kernel, 3002) == 100);
-    CLAIM(metric_get(queue->metrics, METRIC_NIC_DROP_TX_OVERSIZE) == 1);
-}
-
-/* An empty pool refuses, is counted, and works again when buffers come back; none got lost. */
-static void exhaust(struct bench *bench)
-{
-    struct nic_queue *queue = bench->queues[0];
-    static struct packet taken[16384];
-    unsigned int before = rte_mempool_in_use_count(bench->port->pool);
-    uint32_t count = 0;
-    while (count < ARRAY_COUNT(taken) && nic_take(queue, &taken[count]))
-        count++;
-    CLAIM(count > NIC_BURST_MAX && count < ARRAY_COUNT(taken));
-    CLAIM(metric_get(queue->metrics, METRIC_NIC_NO_BUFFER) == 1);
-    nic_release(queue, taken, count);
-    CLAIM(rte_mempool_in_use_count(bench->port->pool) == before);
-    CLAIM(nic_take(queue, &taken[0]));
-    nic_release(queue, taken, 1);
-}
 
 static void tap_both_ways_body(void)
 {
     struct bench bench;
-    open_port(&bench, "tap:stn0", 1, NIC_OFFLOAD_REAL);
-    int kernel = raw_socket("stn0");
-    both_ways(bench.queues[0], kernel, 1514);
-    oversize_between(bench.queues[0], kernel);
-    exhaust(&bench);
-    both_ways(bench.queues[0], kernel, 60 + 99); /* works on after exhaustion */
-    close_port(&bench);
+    bench_open(&bench, "tap:stn0", 1, NIC_OFFLOAD_REAL);
+    int kernel = kernel_socket("stn0");
+    bench_both_ways(bench.queues[0], kernel, 1514);
+    bench_oversize(bench.queues[0], kernel);
+    bench_exhaust(&bench);
+    bench_both_ways(bench.queues[0], kernel, 60 + 99); /* works on after exhaustion */
+    bench_close(&bench);
 }
 
 /* net_tap: frames of every size in both directions, replies in the received buffer, oversize and
@@ -322,34 +28,7 @@ static void tap_both_ways_body(void)
 static void tap_both_ways(void **state)
 {
     (void)state;
-    run(tap_both_ways_body);
-}
-
-/* ---- TCP with the kernel: checksums ---- */
-
-static void kernel_address(const char *interface, const uint8_t mac[6])
-{
-    char command[256];
-    (void)snprintf(command, sizeof command,
-                   "ip addr add 10.99.0.1/24 dev %s && ip link set %s up && "
-                   "ip neigh replace 10.99.0.2 lladdr %02x:%02x:%02x:%02x:%02x:%02x dev %s",
-                   interface, interface, mac[0], mac[1], mac[2], mac[3], mac[4], mac[5], interface);
-    shell(command);
-}
-
-static int kernel_connect(void)
-{
-    int descriptor = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
-    struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons(5222)};
-    CLAIM(inet_pton(AF_INET, "10.99.0.2", &to.sin_addr) == 1);
-    CLAIM(connect(descriptor, (struct sockaddr *)&to, sizeof to) < 0 && errno == EINPROGRESS);
-    return descriptor;
-}
-
-static bool is_tcp(const struct packet *packet)
-{
-    return packet->size >= 54 && packet->data[12] == 8 && packet->data[13] == 0 &&
-           packet->data[23] == 6;
+    bench_run(tap_both_ways_body);
 }
 
 static void swap(uint8_t *a, uint8_t *b, size_t size)
@@ -408,7 +87,7 @@ static void shake_hands(struct bench *bench, enum nic_offload offload)
         CLAIM(clock_now_ns() < end_ns);
         uint32_t count = nic_receive(queue, packets, NIC_BURST_MAX);
         for (uint32_t i = 0; i < count; i++) {
-            if (!is_tcp(&packets[i]) || packets[i].data[47] != 0x02) {
+            if (!frame_is_tcp(&packets[i]) || packets[i].data[47] != 0x02) {
                 nic_release(queue, &packets[i], 1);
                 continue;
             }
@@ -426,565 +105,342 @@ static void shake_hands(struct bench *bench, enum nic_offload offload)
 static void checksums_in_software_body(void)
 {
     struct bench bench;
-    open_port(&bench, "tap:stn0", 1, NIC_OFFLOAD_NONE);
+    bench_open(&bench, "tap:stn0", 1, NIC_OFFLOAD_NONE);
     CLAIM(bench.port->tx_offloads == 0);
     shake_hands(&bench, NIC_OFFLOAD_NONE);
-    close_port(&bench);
+    bench_close(&bench);
 }
 
 static void checksums_by_port_body(void)
 {
     struct bench bench;
-    open_port(&bench, "tap:stn0", 1, NIC_OFFLOAD_ALL);
+    bench_open(&bench, "tap:stn0", 1, NIC_OFFLOAD_ALL);
     CLAIM(bench.port->tx_offloads != 0 && bench.port->rx_offloads != 0);
     shake_hands(&bench, NIC_OFFLOAD_ALL);
-    close_port(&bench);
+    bench_close(&bench);
 }
 
 /* The kernel completes a handshake whose SYN-ACK has our checksums ... */
 static void checksums_in_software(void **state)
 {
     (void)state;
-    run(checksums_in_software_body);
+    bench_run(checksums_in_software_body);
 }
 
 /* ... and one whose checksums the driver filled in, and it judges what it received. */
 static void checksums_by_port(void **state)
 {
     (void)state;
-    run(checksums_by_port_body);
+    bench_run(checksums_by_port_body);
 }
-
-/* ---- steering ---- */
 
 #define FLOWS 40u
 
 /* Each kernel connection's SYN, whatever queue the tap chose, is seen by its owner only. */
-static void steering_body(void)
+static void flows_find_owners(struct bench *bench)
 {
-    struct bench bench;
     struct packet packets[NIC_BURST_MAX];
-    open_port(&bench, "tap:stn0", QUEUES, NIC_OFFLOAD_REAL);
-    CLAIM(bench.port->steering == NIC_STEERING_HASH);
-    kernel_address("stn0", bench.queues[0]->mac);
-    for (uint32_t i = 0; i < FLOWS; i++)
-        (void)kernel_connect();
     uint32_t seen[QUEUES] = {0};
     uint64_t end_ns = clock_now_ns() + PATIENCE_NS;
+    for (uint32_t i = 0; i < FLOWS; i++)
+        (void)kernel_connect();
     while (seen[0] + seen[1] < FLOWS && clock_now_ns() < end_ns) {
         for (uint32_t k = 0; k < QUEUES; k++) {
-            uint32_t count = nic_receive(bench.queues[k], packets, NIC_BURST_MAX);
+            uint32_t count = nic_receive(bench->queues[k], packets, NIC_BURST_MAX);
             for (uint32_t i = 0; i < count; i++) {
                 struct bytes frame = bytes_of(packets[i].data, packets[i].size);
-                if (is_tcp(&packets[i])) {
-                    seen[k]++;
-                    CLAIM(nic_steer_queue(&bench.port->key, frame, QUEUES) == k);
-                }
+                if (!frame_is_tcp(&packets[i]))
+                    continue;
+                seen[k]++;
+                CLAIM(nic_steer_queue(&bench->port->key, frame, QUEUES) == k);
             }
-            nic_release(bench.queues[k], packets, count);
+            nic_release(bench->queues[k], packets, count);
         }
     }
     CLAIM(seen[0] + seen[1] >= FLOWS);
     CLAIM(seen[0] > FLOWS / 8 && seen[1] > FLOWS / 8);
-    CLAIM(metric_get(&bench.metrics[0], METRIC_NIC_STEERED) +
-              metric_get(&bench.metrics[1], METRIC_NIC_STEERED) >
-          0);
+    int64_t steered = metric_get(&bench->metrics[0], METRIC_NIC_STEERED) +
+                      metric_get(&bench->metrics[1], METRIC_NIC_STEERED);
+    CLAIM(steered > 0);
+}
 
-    /* ARP: both see it. Other types: queue 0. */
-    int kernel = raw_socket("stn0");
+/* How many test frames queue k has waiting; all are released. */
+static uint32_t count_ours(struct bench *bench, uint32_t k)
+{
+    struct packet packets[NIC_BURST_MAX];
+    uint32_t ours = 0;
+    uint32_t count = nic_receive(bench->queues[k], packets, NIC_BURST_MAX);
+    for (uint32_t i = 0; i < count; i++)
+        ours += frame_number(bytes_of(packets[i].data, packets[i].size)) != NOT_OURS;
+    nic_release(bench->queues[k], packets, count);
+    return ours;
+}
+
+/* What is neither TCP nor ARP comes to queue 0. */
+static void others_find_queue_0(struct bench *bench)
+{
+    uint32_t came = 0;
+    uint64_t end_ns = clock_now_ns() + PATIENCE_NS;
+    int kernel = kernel_socket("stn0");
     for (uint32_t i = 0; i < 8; i++)
-        kernel_send(kernel, bench.queues[0]->mac, 500 + i, 60);
-    for (uint32_t i = 0; i < 8; i++) {
-        struct packet found = {0};
-        while (found.data == NULL && clock_now_ns() < end_ns) {
-            uint32_t none = nic_receive(bench.queues[1], packets, NIC_BURST_MAX);
-            for (uint32_t j = 0; j < none; j++)
-                CLAIM(number_of(bytes_of(packets[j].data, packets[j].size)) == UINT32_MAX);
-            nic_release(bench.queues[1], packets, none);
-            uint32_t count = nic_receive(bench.queues[0], packets, 1);
-            if (count == 1 && number_of(bytes_of(packets[0].data, packets[0].size)) == 500 + i)
-                found = packets[0];
-            else
-                nic_release(bench.queues[0], packets, count);
-        }
-        CLAIM(found.data != NULL);
-        nic_release(bench.queues[0], &found, 1);
+        kernel_send(kernel, bench->queues[0]->mac, i, 60);
+    while (came < 8 && clock_now_ns() < end_ns) {
+        CLAIM(count_ours(bench, 1) == 0);
+        came += count_ours(bench, 0);
     }
-    shell("ip neigh del 10.99.0.2 dev stn0; ip neigh flush dev stn0");
-    (void)kernel_connect();
+    CLAIM(came == 8);
+}
+
+/* The kernel asks who has our address: every queue hears it as often. */
+static void arp_finds_all(struct bench *bench)
+{
+    struct packet packets[NIC_BURST_MAX];
     uint32_t arps[QUEUES] = {0};
-    end_ns = clock_now_ns() + PATIENCE_NS;
-    while ((arps[0] == 0 || arps[1] == 0) && clock_now_ns() < end_ns) {
+    uint64_t end_ns = clock_now_ns() + PATIENCE_NS;
+    bench_shell("ip neigh del 10.99.0.2 dev stn0; ip neigh flush dev stn0");
+    (void)kernel_connect();
+    while ((arps[0] == 0 || arps[0] != arps[1]) && clock_now_ns() < end_ns) {
         for (uint32_t k = 0; k < QUEUES; k++) {
-            uint32_t count = nic_receive(bench.queues[k], packets, NIC_BURST_MAX);
+            uint32_t count = nic_receive(bench->queues[k], packets, NIC_BURST_MAX);
             for (uint32_t i = 0; i < count; i++)
                 arps[k] += packets[i].data[12] == 8 && packets[i].data[13] == 6;
-            nic_release(bench.queues[k], packets, count);
+            nic_release(bench->queues[k], packets, count);
         }
     }
     CLAIM(arps[0] > 0 && arps[0] == arps[1]);
-    close_port(&bench);
+}
+
+static void steering_body(void)
+{
+    struct bench bench;
+    bench_open(&bench, "tap:stn0", QUEUES, NIC_OFFLOAD_REAL);
+    CLAIM(bench.port->steering == NIC_STEERING_HASH);
+    kernel_address("stn0", bench.queues[0]->mac);
+    flows_find_owners(&bench);
+    others_find_queue_0(&bench);
+    arp_finds_all(&bench);
+    bench_close(&bench);
 }
 
 /* Two queues on a port without RSS: flows find their owner, ARP everybody, the rest queue 0. */
 static void steering(void **state)
 {
     (void)state;
-    run(steering_body);
+    bench_run(steering_body);
 }
 
-struct worker {
-    struct nic_queue *queue;
-    _Atomic bool *stop;
-    _Atomic uint32_t seen;
-    uint64_t longest_ns;
-    pthread_t thread;
-};
-
-static void *work(void *argument)
+/* A port of net_ring: what is sent on it is received on it, as it is. It takes the place of queue
+ * 0's port, so mbufs of any make can be put before nic_receive(). */
+static uint16_t loop_port(struct bench *bench)
 {
-    struct worker *worker = argument;
-    struct packet packets[NIC_BURST_MAX];
-    while (!atomic_load(worker->stop)) {
-        uint32_t count = nic_receive(worker->queue, packets, NIC_BURST_MAX);
-        for (uint32_t i = 0; i < count; i++)
-            atomic_fetch_add(&worker->seen, is_tcp(&packets[i]) ? 1u : 0u);
-        nic_release(worker->queue, packets, count);
-        uint64_t before_ns = clock_now_ns();
-        if (count == 0)
-            nic_wait(worker->queue, 100 * NS_PER_MS, -1);
-        uint64_t slept_ns = clock_now_ns() - before_ns;
-        worker->longest_ns = slept_ns > worker->longest_ns ? slept_ns : worker->longest_ns;
-    }
-    return NULL;
+    uint16_t id;
+    struct rte_eth_conf conf = {0};
+    CLAIM(rte_eal_hotplug_add("vdev", "net_ring0", "") == 0);
+    CLAIM(rte_eth_dev_get_port_by_name("net_ring0", &id) == 0);
+    CLAIM(rte_eth_dev_configure(id, 1, 1, &conf) == 0);
+    CLAIM(rte_eth_rx_queue_setup(id, 0, 256, 0, NULL, bench->port->pool) == 0);
+    CLAIM(rte_eth_tx_queue_setup(id, 0, 256, 0, NULL) == 0);
+    CLAIM(rte_eth_dev_start(id) == 0);
+    bench->port->queues[0].port_id = id;
+    return id;
 }
 
-static void two_workers_body(void)
+/* The tap port takes its place again: it has what close undoes. */
+static void loop_end(struct bench *bench)
+{
+    bench->port->queues[0].port_id = bench->port->id;
+    bench_close(bench);
+}
+
+static struct rte_mbuf *raw_mbuf(struct bench *bench, uint32_t number, size_t size)
+{
+    uint8_t frame[2048];
+    struct rte_mbuf *mbuf = rte_pktmbuf_alloc(bench->port->pool);
+    CLAIM(mbuf != NULL);
+    (void)frame_write(frame, bench->queues[0]->mac, number, sizeof frame);
+    memcpy(rte_pktmbuf_append(mbuf, (uint16_t)size), frame, size);
+    return mbuf;
+}
+
+static void put(uint16_t id, struct rte_mbuf *mbuf)
+{
+    CLAIM(rte_eth_tx_burst(id, 0, &mbuf, 1) == 1);
+}
+
+static void expect_flags(struct bench *bench, uint16_t id, uint64_t offered, uint16_t seen)
+{
+    struct packet packet;
+    struct rte_mbuf *mbuf = raw_mbuf(bench, 1, 60);
+    mbuf->ol_flags = offered | RTE_MBUF_F_RX_RSS_HASH;
+    mbuf->hash.rss = 99;
+    put(id, mbuf);
+    CLAIM(nic_receive(bench->queues[0], &packet, 1) == 1);
+    CLAIM(packet.flags == seen);
+    CLAIM(packet.rss_hash == 99);
+    nic_release(bench->queues[0], &packet, 1);
+}
+
+static void chained_and_cut(struct bench *bench, uint16_t id)
+{
+    struct nic_queue *queue = bench->queues[0];
+    struct packet packet;
+    struct rte_mbuf *head = raw_mbuf(bench, 5, 100);
+    CLAIM(rte_pktmbuf_chain(head, raw_mbuf(bench, 6, 900)) == 0);
+    put(id, head);
+    CLAIM(nic_receive(queue, &packet, 1) == 1);
+    CLAIM(packet.size == 1000 && frame_number(bytes_of(packet.data, packet.size)) == 5);
+    CLAIM(frame_number(bytes_of(packet.data + 100, 900)) == 6);
+    nic_release(queue, &packet, 1);
+
+    head = raw_mbuf(bench, 7, 1500);
+    CLAIM(rte_pktmbuf_chain(head, raw_mbuf(bench, 8, 1500)) == 0);
+    put(id, head);                   /* more than one buffer holds */
+    put(id, raw_mbuf(bench, 9, 13)); /* less than an Ethernet header */
+    CLAIM(nic_receive(queue, &packet, 1) == 0);
+    CLAIM(nic_receive(queue, &packet, 1) == 0);
+    CLAIM(metric_get(queue->metrics, METRIC_NIC_RX_ERRORS) == 2);
+}
+
+/* The four answers of a port: a checksum nobody looked at is neither good nor bad. */
+static void four_answers(struct bench *bench, uint16_t id)
+{
+    expect_flags(bench, id, 0, 0);
+    expect_flags(bench, id, RTE_MBUF_F_RX_IP_CKSUM_GOOD, PACKET_IP_GOOD);
+    expect_flags(bench, id, RTE_MBUF_F_RX_IP_CKSUM_GOOD | RTE_MBUF_F_RX_L4_CKSUM_GOOD,
+                 PACKET_IP_GOOD | PACKET_L4_GOOD);
+    expect_flags(bench, id, RTE_MBUF_F_RX_IP_CKSUM_NONE | RTE_MBUF_F_RX_L4_CKSUM_NONE,
+                 PACKET_IP_GOOD | PACKET_L4_GOOD);
+    expect_flags(bench, id, RTE_MBUF_F_RX_IP_CKSUM_GOOD | RTE_MBUF_F_RX_L4_CKSUM_BAD,
+                 PACKET_IP_GOOD | PACKET_CHECKSUM_BAD);
+    expect_flags(bench, id, RTE_MBUF_F_RX_IP_CKSUM_BAD, PACKET_CHECKSUM_BAD);
+}
+
+/* What a received packet was marked with does not follow it out. */
+static void marks_are_forgotten(struct bench *bench, uint16_t id)
+{
+    struct nic_queue *queue = bench->queues[0];
+    struct packet packet;
+    struct rte_mbuf *marked = raw_mbuf(bench, 10, 60);
+    marked->ol_flags = RTE_MBUF_F_RX_VLAN_STRIPPED | RTE_MBUF_F_RX_IP_CKSUM_GOOD;
+    marked->tx_offload = UINT64_MAX;
+    put(id, marked);
+    CLAIM(nic_receive(queue, &packet, 1) == 1);
+    nic_transmit(queue, &packet, 1);
+    nic_flush(queue);
+    CLAIM(rte_eth_rx_burst(id, 0, &marked, 1) == 1);
+    CLAIM(marked->ol_flags == 0 && marked->tx_offload == 0 && marked->nb_segs == 1);
+    rte_pktmbuf_free(marked);
+}
+
+static void crafted_body(void)
 {
     struct bench bench;
-    _Atomic bool stop = false;
-    struct worker workers[QUEUES] = {0};
-    open_port(&bench, "tap:stn0", QUEUES, NIC_OFFLOAD_REAL);
-    kernel_address("stn0", bench.queues[0]->mac);
-    for (uint32_t k = 0; k < QUEUES; k++) {
-        workers[k].queue = bench.queues[k];
-        workers[k].stop = &stop;
-        CLAIM(pthread_create(&workers[k].thread, NULL, work, &workers[k]) == 0);
-    }
-    uint64_t end_ns = clock_now_ns() + PATIENCE_NS;
-    for (uint32_t i = 0; i < FLOWS; i++) {
-        (void)kernel_connect();
-        clock_sleep_ns(2 * NS_PER_MS); /* let them fall asleep in between */
-    }
-    while (workers[0].seen + workers[1].seen < FLOWS && clock_now_ns() < end_ns)
-        clock_sleep_ns(NS_PER_MS);
-    atomic_store(&stop, true);
-    for (uint32_t k = 0; k < QUEUES; k++)
-        CLAIM(pthread_join(workers[k].thread, NULL) == 0);
-    CLAIM(workers[0].seen + workers[1].seen >= FLOWS);
-    CLAIM(workers[0].seen > 0 && workers[1].seen > 0);
-    close_port(&bench);
+    bench_open(&bench, "tap:stn0", 1, NIC_OFFLOAD_REAL);
+    uint16_t id = loop_port(&bench);
+    unsigned int before = rte_mempool_in_use_count(bench.port->pool);
+    chained_and_cut(&bench, id);
+    four_answers(&bench, id);
+    marks_are_forgotten(&bench, id);
+    CLAIM(rte_mempool_in_use_count(bench.port->pool) == before);
+    loop_end(&bench);
 }
 
-/* Two threads, each asleep most of the time, wake each other for what is not theirs. */
-static void two_workers(void **state)
+/* Chained, cut and marked packets, which no virtual port makes by itself. */
+static void crafted_packets(void **state)
 {
     (void)state;
-    run(two_workers_body);
+    bench_run(crafted_body);
 }
 
-/* ---- sleep ---- */
-
-struct later {
-    int descriptor; /* a raw socket to send by, or an eventfd */
-    bool is_eventfd;
-    uint64_t sent_at_ns;
-    pthread_t target; /* to signal instead, when descriptor is -1 */
-};
-
-static void *act_later(void *argument)
-{
-    struct later *later = argument;
-    static const uint8_t everyone[6] = {255, 255, 255, 255, 255, 255};
-    const uint64_t one = 1;
-    clock_sleep_ns(50 * NS_PER_MS);
-    later->sent_at_ns = clock_now_ns();
-    if (later->descriptor < 0)
-        (void)pthread_kill(later->target, SIGUSR1);
-    else if (later->is_eventfd)
-        CLAIM(write(later->descriptor, &one, sizeof one) == sizeof one);
-    else
-        kernel_send(later->descriptor, everyone, 1, 60);
-    return NULL;
-}
-
-static void on_signal(int number)
-{
-    (void)number;
-}
-
-/* How long after the act the sleeper was up. */
-static uint64_t sleep_until(struct nic_queue *queue, struct later *later, int wake_descriptor)
-{
-    pthread_t thread;
-    later->target = pthread_self();
-    CLAIM(pthread_create(&thread, NULL, act_later, later) == 0);
-    nic_wait(queue, 3 * NS_PER_SECOND, wake_descriptor);
-    uint64_t woke_at_ns = clock_now_ns();
-    CLAIM(pthread_join(thread, NULL) == 0);
-    CLAIM(woke_at_ns >= later->sent_at_ns); /* it did sleep */
-    return woke_at_ns - later->sent_at_ns;
-}
-
-/* The kernel's own neighbour discovery would wake us. */
-static void drain_noise(struct nic_queue *queue)
-{
-    struct packet packets[NIC_BURST_MAX];
-    uint64_t end_ns = clock_now_ns() + 300 * NS_PER_MS;
-    while (clock_now_ns() < end_ns) {
-        nic_release(queue, packets, nic_receive(queue, packets, NIC_BURST_MAX));
-        clock_sleep_ns(NS_PER_MS);
-    }
-}
-
-static void sleep_body(void)
+static void full_ring_body(void)
 {
     struct bench bench;
-    open_port(&bench, "tap:stn0", 1, NIC_OFFLOAD_REAL);
+    struct packet packets[NIC_BURST_MAX];
+    bench_open(&bench, "tap:stn0", 1, NIC_OFFLOAD_REAL);
     struct nic_queue *queue = bench.queues[0];
-    int kernel = raw_socket("stn0");
-    int wake = eventfd(0, EFD_NONBLOCK);
-    struct sigaction action = {.sa_handler = on_signal};
-    CLAIM(sigaction(SIGUSR1, &action, NULL) == 0);
-    CLAIM(((struct dpdk_queue *)queue)->epoll_descriptor >= 0);
-    shell("sysctl -q -w net.ipv6.conf.stn0.disable_ipv6=1");
-    drain_noise(queue);
-
-    struct later packet = {.descriptor = kernel};
-    for (uint32_t i = 0; i < 5; i++) {
-        CLAIM(sleep_until(queue, &packet, wake) < 500 * NS_PER_MS);
-        struct packet found = port_expect(queue, 1);
-        nic_release(queue, &found, 1);
-    }
-    struct later eventful = {.descriptor = wake, .is_eventfd = true};
-    CLAIM(sleep_until(queue, &eventful, wake) < 500 * NS_PER_MS);
-    uint64_t count;
-    CLAIM(read(wake, &count, sizeof count) == sizeof count); /* left to its owner */
-    struct later signalled = {.descriptor = -1};
-    CLAIM(sleep_until(queue, &signalled, wake) < 500 * NS_PER_MS);
-
-    uint64_t before_ns = clock_now_ns();
-    nic_wait(queue, 20 * NS_PER_MS, wake);
-    uint64_t slept_ns = clock_now_ns() - before_ns;
-    CLAIM(slept_ns >= 15 * NS_PER_MS && slept_ns < 500 * NS_PER_MS);
-
-    /* What arrived before the sleep ends it at once, however often one asks. */
-    kernel_send(kernel, queue->mac, 9, 60);
-    clock_sleep_ns(20 * NS_PER_MS);
-    for (uint32_t i = 0; i < 3; i++) {
-        before_ns = clock_now_ns();
-        nic_wait(queue, 2 * NS_PER_SECOND, wake);
-        CLAIM(clock_now_ns() - before_ns < NS_PER_SECOND);
-    }
-    struct packet found = port_expect(queue, 9);
-    nic_release(queue, &found, 1);
-
-    /* More than two bursts behind one edge: none is left lying. */
-    for (uint32_t i = 0; i < 80; i++)
-        kernel_send(kernel, queue->mac, 100 + i, 60);
-    clock_sleep_ns(20 * NS_PER_MS);
-    for (uint32_t i = 0; i < 80; i++) {
-        before_ns = clock_now_ns();
-        nic_wait(queue, 2 * NS_PER_SECOND, wake);
-        CLAIM(clock_now_ns() - before_ns < NS_PER_SECOND);
-        CLAIM(nic_receive(queue, &found, 1) == 1);
-        CLAIM(number_of(bytes_of(found.data, found.size)) == 100 + i);
-        nic_release(queue, &found, 1);
-    }
-    close_port(&bench);
-}
-
-/* A packet, the wake descriptor, a signal and the timeout each end a sleep, and nothing that came
- * before it is slept over. */
-static void sleep_ends(void **state)
-{
-    (void)state;
-    run(sleep_body);
-}
-
-/* ---- other ports ---- */
-
-static void veth(void)
-{
-    shell("ip link add va type veth peer name vb && ip link set va up && ip link set vb up && "
-          "ethtool -K va tx off rx off tso off gso off gro off > /dev/null && "
-          "ethtool -K vb tx off rx off tso off gso off gro off > /dev/null");
-}
-
-static void af_packet_body(void)
-{
-    struct bench bench;
-    veth();
-    open_port(&bench, "af_packet:va", 1, NIC_OFFLOAD_REAL);
-    int kernel = raw_socket("vb");
-    both_ways(bench.queues[0], kernel, 1514);
-    oversize_between(bench.queues[0], kernel);
-    exhaust(&bench);
-
-    /* Far more than the ring holds, without a pause: all is sent or counted, nothing hangs. */
-    uint64_t before_ns = clock_now_ns();
-    for (uint32_t i = 0; i < 5000; i++)
-        port_send(bench.queues[0], bench.queues[0]->mac, i, 1514);
-    CLAIM(clock_now_ns() - before_ns < PATIENCE_NS);
-    close_port(&bench);
-}
-
-/* net_af_packet over a veth pair: both ways, oversize between good frames, a flood. */
-static void af_packet(void **state)
-{
-    (void)state;
-    run(af_packet_body);
-}
-
-static void af_xdp_body(void)
-{
-    struct bench bench;
-    char said[1024];
-    veth();
-    bench_init(&bench);
-    if (try_open(&bench, "af_xdp:va", 1, NIC_OFFLOAD_REAL, said, sizeof said)) {
-        (void)fprintf(stderr, "  not on this kernel: %s\n", said);
-        exit(SKIPPED);
-    }
-    int kernel = raw_socket("vb");
-    both_ways(bench.queues[0], kernel, 1514);
-    oversize_between(bench.queues[0], kernel);
-    exhaust(&bench);
-    close_port(&bench);
-}
-
-/* net_af_xdp over a veth pair, where the kernel lets us. */
-static void af_xdp(void **state)
-{
-    (void)state;
-    run(af_xdp_body);
-}
-
-static void memif_echo(const char *device)
-{
-    struct bench bench;
-    struct packet packets[NIC_BURST_MAX];
-    open_port(&bench, device, 1, NIC_OFFLOAD_REAL);
-    for (;;) { /* until killed */
-        uint32_t count = nic_receive(bench.queues[0], packets, NIC_BURST_MAX);
-        nic_transmit(bench.queues[0], packets, count);
-        nic_flush(bench.queues[0]);
-        nic_wait(bench.queues[0], NS_PER_MS, -1);
-    }
-}
-
-static void memif_body(void)
-{
-    char folder[] = "/tmp/stentor-memif-XXXXXX";
-    char device[128];
-    struct bench bench;
-    CLAIM(mkdtemp(folder) != NULL);
-    pid_t child = fork();
-    CLAIM(child >= 0);
-    if (child == 0) {
-        live_briefly();
-        (void)snprintf(device, sizeof device, "memif:%s/s,role=server", folder);
-        memif_echo(device);
-    }
-    (void)snprintf(device, sizeof device, "memif:%s/s", folder);
-    open_port(&bench, device, 1, NIC_OFFLOAD_REAL); /* whoever comes first */
-    struct nic_queue *queue = bench.queues[0];
-    struct packet packets[NIC_BURST_MAX];
-    uint32_t echoed = 0, sent = 0;
-    uint64_t end_ns = clock_now_ns() + 2 * PATIENCE_NS;
-    while (echoed < 1000 && clock_now_ns() < end_ns) {
-        size_t size = 60 + sent % 1455;
-        port_send(queue, queue->mac, sent++, size);
-        uint32_t count = nic_receive(queue, packets, NIC_BURST_MAX);
-        for (uint32_t i = 0; i < count; i++) {
-            uint32_t number = number_of(bytes_of(packets[i].data, packets[i].size));
-            CLAIM(packets[i].size == 60 + number % 1455);
-            CLAIM(packets[i].data[packets[i].size - 1] == (number & 0xff));
-            echoed++;
+    (void)loop_port(&bench);
+    unsigned int before = rte_mempool_in_use_count(bench.port->pool);
+    uint32_t sent = 0, refused = 0, came = 0;
+    for (uint32_t i = 0; i < 1100; i++) {
+        struct packet packet;
+        if (!nic_take(queue, &packet)) {
+            refused++;
+            continue;
         }
+        packet.size = (uint16_t)frame_write(packet.data, queue->mac, i, 60);
+        nic_transmit(queue, &packet, 1);
+        sent++;
+    }
+    nic_flush(queue);
+    CLAIM(refused == 0);
+    CLAIM(metric_get(queue->metrics, METRIC_NIC_DROP_TX_FULL) > 0);
+    for (uint32_t count; (count = nic_receive(queue, packets, NIC_BURST_MAX)) != 0; came += count)
         nic_release(queue, packets, count);
-        nic_wait(queue, 200000, -1);
-    }
-    CLAIM(echoed >= 1000);
-    (void)kill(child, SIGKILL);
-    CLAIM(waitpid(child, NULL, 0) == child);
-    close_port(&bench);
-    char command[64];
-    (void)snprintf(command, sizeof command, "rm -rf %s", folder);
-    shell(command);
+    CLAIM(came == metric_get(queue->metrics, METRIC_NIC_TX_PACKETS));
+    CLAIM(came + metric_get(queue->metrics, METRIC_NIC_DROP_TX_FULL) == sent);
+    CLAIM(rte_mempool_in_use_count(bench.port->pool) == before);
+    loop_end(&bench);
 }
 
-/* net_memif between two processes: every frame comes back as it was, at any size. */
-static void memif_pair(void **state)
+/* A transmit ring that stands still: each packet is sent or counted as dropped, and none leaks. */
+static void full_ring(void **state)
 {
     (void)state;
-    run(memif_body);
+    bench_run(full_ring_body);
 }
 
-/* ---- hugepages ---- */
-
-#define HUGEPAGES 80ul
-static const char hugepages_file[] = "/proc/sys/vm/nr_hugepages";
-
-static unsigned long hugepages_get(void)
+/* A TCP frame of some flow that belongs to queue `owner`. */
+static struct rte_mbuf *flow_mbuf(struct bench *bench, uint32_t owner)
 {
-    unsigned long count = 0;
-    FILE *file = fopen(hugepages_file, "r");
-    if (file != NULL) {
-        if (fscanf(file, "%lu", &count) != 1)
-            count = 0;
-        (void)fclose(file);
+    for (uint16_t source = 1;; source++) {
+        uint8_t frame[60] = {[12] = 8, [14] = 0x45, [17] = 40, [23] = 6};
+        memcpy(frame + 34, &source, sizeof source);
+        if (nic_steer_queue(&bench->port->key, bytes_of(frame, sizeof frame), QUEUES) != owner)
+            continue;
+        struct rte_mbuf *mbuf = rte_pktmbuf_alloc(bench->port->pool);
+        CLAIM(mbuf != NULL);
+        memcpy(rte_pktmbuf_append(mbuf, sizeof frame), frame, sizeof frame);
+        return mbuf;
     }
-    return count;
 }
 
-static bool hugepages_set(unsigned long count)
-{
-    FILE *file = fopen(hugepages_file, "w");
-    if (file == NULL)
-        return false;
-    (void)fprintf(file, "%lu", count);
-    return fclose(file) == 0;
-}
-
-static void hugepages_body(void)
+static void steer_full_body(void)
 {
     struct bench bench;
-    char said[1024];
-    bench_init(&bench);
-    bench.config.nic_hugepages = true;
-    if (try_open(&bench, "tap:stn0", 1, NIC_OFFLOAD_REAL, said, sizeof said)) {
-        (void)fprintf(stderr, "%s\n", said);
-        _exit(1);
+    struct packet packets[NIC_BURST_MAX];
+    bench_open(&bench, "tap:stn0", QUEUES, NIC_OFFLOAD_REAL);
+    uint16_t id = loop_port(&bench);
+    uint32_t passed = 0;
+    for (uint32_t i = 0; i < NIC_STEER_RING_SIZE + 100; i++) {
+        put(id, flow_mbuf(&bench, 1));
+        CLAIM(nic_receive(bench.queues[0], packets, NIC_BURST_MAX) == 0);
     }
-    both_ways(bench.queues[0], raw_socket("stn0"), 1514);
-    exhaust(&bench);
-    close_port(&bench);
+    CLAIM(metric_get(&bench.metrics[0], METRIC_NIC_DROP_STEER_FULL) >= 100);
+    for (uint32_t round = 0; round < 100; round++) {
+        uint32_t count = nic_receive(bench.queues[1], packets, NIC_BURST_MAX);
+        for (uint32_t i = 0; i < count; i++)
+            passed += frame_is_tcp(&packets[i]) || packets[i].size == 60;
+        nic_release(bench.queues[1], packets, count);
+    }
+    CLAIM(passed >= metric_get(&bench.metrics[0], METRIC_NIC_STEERED));
+
+    /* Where the port's RSS is believed, a packet with its hash stays where it came. */
+    bench.port->steering = NIC_STEERING_PORT;
+    struct rte_mbuf *hashed = flow_mbuf(&bench, 1);
+    hashed->ol_flags |= RTE_MBUF_F_RX_RSS_HASH;
+    put(id, hashed);
+    CLAIM(nic_receive(bench.queues[0], packets, NIC_BURST_MAX) == 1);
+    nic_release(bench.queues[0], packets, 1);
+    put(id, flow_mbuf(&bench, 1));
+    CLAIM(nic_receive(bench.queues[0], packets, NIC_BURST_MAX) == 0);
+    loop_end(&bench);
 }
 
-/* The same on hugepages, where root can reserve some; they are given back. */
-static void hugepages(void **state)
+/* A queue nobody empties costs its own packets only; and the port's hash is believed or not. */
+static void steer_full(void **state)
 {
     (void)state;
-    if (!can_run())
-        skip();
-    unsigned long before = hugepages_get();
-    bool is_reserved = hugepages_set(before + HUGEPAGES) && hugepages_get() >= before + HUGEPAGES;
-    pid_t child = is_reserved ? fork() : -1;
-    if (child == 0) {
-        live_briefly();
-        CLAIM(unshare(CLONE_NEWNET) == 0);
-        hugepages_body();
-        exit(0);
-    }
-    int status = -1;
-    if (child > 0)
-        (void)waitpid(child, &status, 0);
-    (void)hugepages_set(before);
-    if (!is_reserved)
-        skip();
-    assert_int_equal(status, 0);
-    assert_int_equal(hugepages_get(), before);
-}
-
-/* ---- faults an operator meets ---- */
-
-static void refuses(const char *device, uint32_t queue_count, const char *sentence)
-{
-    struct bench bench;
-    char said[1024];
-    bench_init(&bench);
-    enum error error = try_open(&bench, device, queue_count, NIC_OFFLOAD_REAL, said, sizeof said);
-    if (error == ERROR_NONE || bench.port != NULL || strstr(said, sentence) == NULL) {
-        (void)fprintf(stderr, "%s: said \"%s\"\n", device, said);
-        _exit(1);
-    }
-}
-
-static void faults_body(void)
-{
-    struct bench bench;
-    char said[1024];
-    refuses("eth0", 1, "expected tap:NAME");
-    refuses("af_packet:nosuch0", 1, "no such interface");
-    shell("ip link add va type veth peer name vb");
-    refuses("af_packet:va", 1, "is down");
-    shell("ip link set va up mtu 1400");
-    refuses("af_xdp:va", 1, "net.mtu is 1500, but af_xdp:va allows 1400");
-
-    bench_init(&bench);
-    bench.config.nic_hugepages = true;
-    bench.config.nic_memory = UINT64_C(1) << 36;
-    CLAIM(try_open(&bench, "tap:stn0", 1, NIC_OFFLOAD_REAL, said, sizeof said) == ERROR_NO_MEMORY);
-    CLAIM(strstr(said, "needs 32768 free hugepages of 2 MB") != NULL);
-
-    bench_init(&bench);
-    bench.config.nic_memory = 32 << 20;
-    bench.config.nic_descriptors = 4096;
-    CLAIM(try_open(&bench, "tap:stn0", 2, NIC_OFFLOAD_REAL, said, sizeof said) == ERROR_LIMIT);
-    CLAIM(strstr(said, "nic.memory must be at least") != NULL);
-    /* The EAL was started for that; a second time it will not. */
-    refuses("tap:stn0", 1, "once a process");
-}
-
-static void eal_fault_body(void)
-{
-    struct bench bench;
-    char said[1024];
-    bench_init(&bench);
-    bench.config.nic_eal.count = 1;
-    (void)snprintf(bench.config.nic_eal.items[0], CONFIG_TEXT_MAX, "--no-such-option");
-    CLAIM(try_open(&bench, "tap:stn0", 1, NIC_OFFLOAD_REAL, said, sizeof said) == ERROR_SYSTEM);
-    CLAIM(strstr(said, "DPDK did not start") != NULL);
-    (void)fprintf(stderr, "  %s\n", said);
-}
-
-static void memif_fault_body(void)
-{
-    refuses("memif:/tmp/stentor-no-such-socket", 1, "no memif server listens there");
-}
-
-static void too_many_workers_body(void)
-{
-    refuses("tap:stn0", 17, "server.workers is 17, but tap:stn0 allows 16");
-}
-
-/* Each fault names the option to change or the command to run. */
-static void faults_are_told(void **state)
-{
-    (void)state;
-    run(faults_body);
-    run(eal_fault_body);
-    run(memif_fault_body);
-    run(too_many_workers_body);
-}
-
-static void keeps_affinity_body(void)
-{
-    struct bench bench;
-    cpu_set_t before, after;
-    CLAIM(pthread_getaffinity_np(pthread_self(), sizeof before, &before) == 0);
-    open_port(&bench, "tap:stn0", 1, NIC_OFFLOAD_REAL);
-    CLAIM(pthread_getaffinity_np(pthread_self(), sizeof after, &after) == 0);
-    CLAIM(CPU_EQUAL(&before, &after));
-    close_port(&bench);
-}
-
-/* The EAL does not pin the thread that starts it. */
-static void keeps_affinity(void **state)
-{
-    (void)state;
-    run(keeps_affinity_body);
+    bench_run(steer_full_body);
 }
 
 int main(void)
@@ -992,10 +448,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(tap_both_ways),     cmocka_unit_test(checksums_in_software),
         cmocka_unit_test(checksums_by_port), cmocka_unit_test(steering),
-        cmocka_unit_test(two_workers),       cmocka_unit_test(sleep_ends),
-        cmocka_unit_test(af_packet),         cmocka_unit_test(af_xdp),
-        cmocka_unit_test(memif_pair),        cmocka_unit_test(hugepages),
-        cmocka_unit_test(faults_are_told),   cmocka_unit_test(keeps_affinity),
+        cmocka_unit_test(crafted_packets),   cmocka_unit_test(full_ring),
+        cmocka_unit_test(steer_full),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
