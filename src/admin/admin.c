@@ -3,8 +3,6 @@
  * The door of the floor: open, turn, take, close. */
 #include "admin_state.h"
 
-#define XML_BYTES_MAX 65536u
-
 static enum error fault(struct writer *message, enum error error, const char *what)
 {
     if (error != ERROR_NONE && message->size == 0) {
@@ -15,16 +13,22 @@ static enum error fault(struct writer *message, enum error error, const char *wh
     return error;
 }
 
+struct xml_limits admin_xml_limits(const struct config *config)
+{
+    return (struct xml_limits){
+        .stanza_bytes_max = (uint32_t)config->push_body_bytes,
+        .nodes_max = ADMIN_XML_NODES_MAX,
+        .depth_max = ADMIN_XML_DEPTH_MAX,
+        .attributes_max = ADMIN_XML_ATTRIBUTES_MAX,
+    };
+}
+
 enum error admin_open(struct admin **opened, const struct admin_options *options,
                       char token_shown[ADMIN_TOKEN_SIZE + 1], struct writer *message)
 {
-    static const struct xml_limits limits = {
-        .stanza_bytes_max = XML_BYTES_MAX,
-        .nodes_max = 1024,
-        .depth_max = 32,
-        .attributes_max = 64,
-    };
+    const struct xml_limits limits = admin_xml_limits(options->config);
     *opened = NULL;
+    token_shown[0] = '\0';
     struct admin *admin = heap_take_zeroed(options->heap, sizeof *admin);
     if (admin == NULL)
         return fault(message, ERROR_NO_MEMORY, "cannot open the admin API");
@@ -35,11 +39,13 @@ enum error admin_open(struct admin **opened, const struct admin_options *options
     admin->log = options->log;
     admin->reader = xml_reader_create(admin->heap, &limits);
     *opened = admin;
-    enum error error = admin->reader == NULL ? ERROR_NO_MEMORY : ERROR_NONE;
-    if (error == ERROR_NONE)
-        error = token_open(admin, token_shown, message);
+    enum error error = admin->reader == NULL ? ERROR_NO_MEMORY : digests_init(&admin->digests);
+    admin->has_digests = error == ERROR_NONE;
     if (error == ERROR_NONE)
         error = http_open(admin, message);
+    /* Last: a token made and kept, and then not shown because the port was taken, is lost. */
+    if (error == ERROR_NONE)
+        error = token_open(admin, token_shown, message);
     if (error != ERROR_NONE)
         admin_close(opened);
     return fault(message, error, "cannot open the admin API");
@@ -57,6 +63,8 @@ void admin_close(struct admin **closed)
         http_resume(exchange);
     }
     http_close(admin);
+    if (admin->has_digests)
+        digests_fini(&admin->digests);
     if (admin->reader != NULL)
         xml_reader_destroy(admin->heap, admin->reader);
     heap_give(admin->heap, admin);

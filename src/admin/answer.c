@@ -2,41 +2,60 @@
  *
  * Answers as JSON. Whatever control hands over is copied, so its views may end with the call. */
 #include <stdio.h>
-#include <stdlib.h>
 #include <time.h>
 
 #include "admin_state.h"
 
-static void respond(struct exchange *exchange, unsigned status, void *octets, size_t size,
-                    enum MHD_ResponseMemoryMode mode, const char *type)
+static const char failed_text[] =
+    "{\"type\":\"urn:stentor:problem:overloaded\",\"title\":\"The server cannot do this now\","
+    "\"status\":503,\"detail\":\"The server is short of memory.\"}\n";
+
+static void *block_take(struct exchange *exchange, size_t size)
 {
-    if (exchange->response != NULL)
-        MHD_destroy_response(exchange->response);
-    exchange->response = MHD_create_response_from_buffer(size, octets, mode);
-    ASSERT(exchange->response != NULL);
-    exchange->status = status;
-    if (type != NULL)
-        MHD_add_response_header(exchange->response, MHD_HTTP_HEADER_CONTENT_TYPE, type);
-    MHD_add_response_header(exchange->response, "Cache-Control", "no-store");
-    MHD_add_response_header(exchange->response, "X-Content-Type-Options", "nosniff");
+    struct heap *heap = exchange->admin->heap;
+    heap_give(heap, exchange->answer.block);
+    exchange->answer.block = heap_take(heap, size);
+    return exchange->answer.block;
+}
+
+static void answer_octets(struct exchange *exchange, unsigned status, struct bytes octets,
+                          const char *type)
+{
+    exchange->answer.status = status;
+    exchange->answer.type = type;
+    exchange->answer.octets = octets.at;
+    exchange->answer.size = octets.size;
+}
+
+static void answer_failed(struct exchange *exchange)
+{
+    answer_octets(exchange, MHD_HTTP_SERVICE_UNAVAILABLE, bytes_of_string(failed_text),
+                  "application/problem+json");
 }
 
 void answer_json(struct exchange *exchange, unsigned status, json_t *json)
 {
-    char *text = json == NULL ? NULL : json_dumps(json, JSON_COMPACT | JSON_PRESERVE_ORDER);
-    json_decref(json);
-    if (text == NULL) {
-        static char failed[] = "{\"title\":\"out of memory\"}";
-        respond(exchange, 500, failed, sizeof failed - 1, MHD_RESPMEM_PERSISTENT,
-                "application/json");
-        return;
+    size_t size = json == NULL ? 0 : json_dumpb(json, NULL, 0, JSON_COMPACT);
+    char *text = size == 0 ? NULL : block_take(exchange, size + 1);
+    if (text != NULL && json_dumpb(json, text, size, JSON_COMPACT) == size) {
+        text[size] = '\n';
+        answer_octets(exchange, status, bytes_of(text, size + 1), "application/json");
+    } else {
+        answer_failed(exchange);
     }
-    respond(exchange, status, text, strlen(text), MHD_RESPMEM_MUST_FREE, "application/json");
+    json_decref(json);
 }
 
 void answer_text(struct exchange *exchange, unsigned status, struct bytes text, const char *type)
 {
-    respond(exchange, status, (void *)(uintptr_t)text.at, text.size, MHD_RESPMEM_MUST_COPY, type);
+    void *copy = block_take(exchange, text.size);
+    if (copy == NULL) {
+        answer_failed(exchange);
+        return;
+    }
+    if (text.size != 0)
+        memcpy(copy, text.at, text.size);
+    answer_octets(exchange, status, bytes_of(copy, text.size), type);
 }
 
 /* The exchange behind a request that control had; clears control's pointer. */
@@ -53,6 +72,34 @@ static void finish(struct exchange *exchange, unsigned status, json_t *json)
 {
     answer_json(exchange, status, json);
     http_resume(exchange);
+}
+
+/* Location: the collection and one segment, percent-encoded but for unreserved characters
+ * (RFC 3986 2.3). Without memory the header is left out: the body says it too. */
+static void location_set(struct exchange *exchange, const char *folder, struct bytes segment)
+{
+    static const char hex[] = "0123456789ABCDEF";
+    size_t capacity = strlen(folder) + 3 * segment.size + 1;
+    char *location = heap_take(exchange->admin->heap, capacity);
+    if (location == NULL)
+        return;
+    struct writer into = writer_of(location, capacity);
+    write_string(&into, folder);
+    for (size_t i = 0; i < segment.size; i++) {
+        uint8_t octet = segment.at[i];
+        bool is_plain = (octet >= 'a' && octet <= 'z') || (octet >= 'A' && octet <= 'Z') ||
+                        (octet >= '0' && octet <= '9') || octet == '-' || octet == '.' ||
+                        octet == '_' || octet == '~';
+        if (!is_plain)
+            write_u8(&into, '%');
+        write_u8(&into, is_plain ? octet : (uint8_t)hex[octet >> 4]);
+        if (!is_plain)
+            write_u8(&into, (uint8_t)hex[octet & 15u]);
+    }
+    write_u8(&into, '\0');
+    ASSERT(!into.is_overflown);
+    heap_give(exchange->admin->heap, exchange->answer.location);
+    exchange->answer.location = location;
 }
 
 static json_t *text_of(struct bytes text)
@@ -93,11 +140,10 @@ static json_t *counts_of(const struct push_counts *counts)
     for (uint32_t i = 0; i < PUSH_FAILURE_COUNT; i++)
         json_object_set_new(failed, push_failure_name((enum push_failure)i),
                             json_integer((json_int_t)counts->failed[i]));
-    return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:o}", "matched",
-                     (json_int_t)counts->matched, "pending", (json_int_t)counts->pending,
-                     "written", (json_int_t)counts->written, "in_flight",
-                     (json_int_t)counts->in_flight, "acked_tcp", (json_int_t)counts->acked,
-                     "lost", (json_int_t)counts->lost, "failed", failed);
+    return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:o}", "matched", (json_int_t)counts->matched,
+                     "pending", (json_int_t)counts->pending, "written", (json_int_t)counts->written,
+                     "in_flight", (json_int_t)counts->in_flight, "acked_tcp",
+                     (json_int_t)counts->acked, "lost", (json_int_t)counts->lost, "failed", failed);
 }
 
 static json_t *push_of(const struct push_status *status)
@@ -105,17 +151,15 @@ static json_t *push_of(const struct push_status *status)
     char self[64];
     snprintf(self, sizeof self, "/v1/pushes/%s", status->id.text);
     json_t *push = json_pack("{s:s, s:s, s:s, s:o, s:o}", "id", status->id.text, "state",
-                             push_state_name(status->state), "target",
-                             target_name(status->target), "created_at",
-                             time_of(status->created_at_ms), "counts",
+                             push_state_name(status->state), "target", target_name(status->target),
+                             "created_at", time_of(status->created_at_ms), "counts",
                              counts_of(&status->counts));
     if (status->label.size != 0)
         json_object_set_new(push, "label", text_of(status->label));
     if (status->counts.written != 0) {
         json_object_set_new(push, "first_write_ms",
                             json_integer((json_int_t)status->first_write_ms));
-        json_object_set_new(push, "last_write_ms",
-                            json_integer((json_int_t)status->last_write_ms));
+        json_object_set_new(push, "last_write_ms", json_integer((json_int_t)status->last_write_ms));
     }
     json_object_set_new(push, "links", json_pack("{s:s}", "self", self));
     return push;
@@ -126,12 +170,9 @@ void admin_answer_push(struct admin *admin, struct admin_request **request,
 {
     struct exchange *exchange = take_back(admin, request);
     bool is_created = exchange->request.kind == ADMIN_PUSH_CREATE;
-    char self[64];
-    snprintf(self, sizeof self, "/v1/pushes/%s", status->id.text);
-    answer_json(exchange, is_created ? MHD_HTTP_ACCEPTED : MHD_HTTP_OK, push_of(status));
     if (is_created)
-        MHD_add_response_header(exchange->response, MHD_HTTP_HEADER_LOCATION, self);
-    http_resume(exchange);
+        location_set(exchange, "/v1/pushes/", bytes_of_string(status->id.text));
+    finish(exchange, is_created ? MHD_HTTP_ACCEPTED : MHD_HTTP_OK, push_of(status));
 }
 
 void admin_answer_pushes(struct admin *admin, struct admin_request **request,
@@ -140,8 +181,7 @@ void admin_answer_pushes(struct admin *admin, struct admin_request **request,
     json_t *items = json_array();
     for (uint32_t i = 0; i < count; i++)
         json_array_append_new(items, push_of(&statuses[i]));
-    json_t *next =
-        is_last || count == 0 ? NULL : json_string(statuses[count - 1].id.text);
+    json_t *next = is_last || count == 0 ? NULL : json_string(statuses[count - 1].id.text);
     finish(take_back(admin, request), MHD_HTTP_OK, page_of(items, next));
 }
 
@@ -159,17 +199,9 @@ void admin_answer_user(struct admin *admin, struct admin_request **request,
 {
     struct exchange *exchange = take_back(admin, request);
     bool is_created = exchange->request.kind == ADMIN_USER_CREATE;
-    answer_json(exchange, is_created ? MHD_HTTP_CREATED : MHD_HTTP_OK, user_of(user));
-    /* A header takes visible ASCII only; such a user's place is plain from the body. */
-    char self[ACCOUNT_LOCAL_SIZE_MAX + 16];
-    snprintf(self, sizeof self, "/v1/users/%.*s", (int)user->user.size,
-             (const char *)user->user.at);
-    bool is_ascii = true;
-    for (size_t i = 0; self[i] != '\0'; i++)
-        is_ascii = is_ascii && self[i] > ' ' && self[i] <= '~';
-    if (is_created && is_ascii)
-        MHD_add_response_header(exchange->response, MHD_HTTP_HEADER_LOCATION, self);
-    http_resume(exchange);
+    if (is_created)
+        location_set(exchange, "/v1/users/", user->user);
+    finish(exchange, is_created ? MHD_HTTP_CREATED : MHD_HTTP_OK, user_of(user));
 }
 
 void admin_answer_users(struct admin *admin, struct admin_request **request,
@@ -193,13 +225,13 @@ static json_t *session_id_of(struct handle id)
 
 static json_t *session_of(const struct admin_session *session)
 {
-    return json_pack(
-        "{s:o, s:s, s:s, s:s, s:i, s:b, s:b, s:i, s:I, s:I, s:s}", "id",
-        session_id_of(session->id), "user", session->user, "resource", session->resource,
-        "address", session->address, "port", (int)session->port, "bound",
-        (int)session->is_bound, "available", (int)session->is_available, "priority",
-        (int)session->priority, "age_s", (json_int_t)session->age_seconds, "queued_bytes",
-        (json_int_t)session->queued_bytes, "tcp_state", session->tcp_state);
+    return json_pack("{s:o, s:s, s:s, s:s, s:i, s:b, s:b, s:i, s:I, s:I, s:s}", "id",
+                     session_id_of(session->id), "user", session->user, "resource",
+                     session->resource, "address", session->address, "port", (int)session->port,
+                     "bound", (int)session->is_bound, "available", (int)session->is_available,
+                     "priority", (int)session->priority, "age_s", (json_int_t)session->age_seconds,
+                     "queued_bytes", (json_int_t)session->queued_bytes, "tcp_state",
+                     session->tcp_state);
 }
 
 void admin_answer_sessions(struct admin *admin, struct admin_request **request,
@@ -239,7 +271,7 @@ void admin_answer_count(struct admin *admin, struct admin_request **request, uin
 void admin_answer_done(struct admin *admin, struct admin_request **request)
 {
     struct exchange *exchange = take_back(admin, request);
-    respond(exchange, MHD_HTTP_NO_CONTENT, NULL, 0, MHD_RESPMEM_PERSISTENT, NULL);
+    answer_octets(exchange, MHD_HTTP_NO_CONTENT, (struct bytes){0}, NULL);
     http_resume(exchange);
 }
 
@@ -264,15 +296,14 @@ void admin_answer_unknown_users(struct admin *admin, struct admin_request **requ
                                 const uint32_t *indices, uint32_t count)
 {
     struct exchange *exchange = take_back(admin, request);
-    struct problem_spot spots[ADMIN_PROBLEMS_MAX];
+    json_t *errors = json_array();
+    char pointer[48];
     char detail[96];
-    uint32_t shown = count < ADMIN_PROBLEMS_MAX ? count : ADMIN_PROBLEMS_MAX;
-    for (uint32_t i = 0; i < shown; i++) {
-        snprintf(spots[i].pointer, sizeof spots[i].pointer, "/target/users/%u", indices[i]);
-        spots[i].detail = "no such user";
+    for (uint32_t i = 0; i < count; i++) {
+        snprintf(pointer, sizeof pointer, "/target/users/%u", indices[i]);
+        problem_point(errors, pointer, "no such user");
     }
-    snprintf(detail, sizeof detail, "%u of the named users do not exist; nothing was sent.",
-             count);
-    problem_answer_at(exchange, MHD_HTTP_NOT_FOUND, detail, spots, shown);
+    snprintf(detail, sizeof detail, "%u of the named users do not exist; nothing was sent.", count);
+    problem_answer_at(exchange, MHD_HTTP_NOT_FOUND, detail, errors);
     http_resume(exchange);
 }

@@ -1,98 +1,104 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * libmicrohttpd without a thread of its own: the control thread runs it. A request is collected up
- * to admin.body_bytes, judged, queued, and its connection suspended until the answer is there. */
+ * libmicrohttpd without a thread of its own: the control thread runs it. A request is let in or
+ * refused by its header, its body collected, parsed, queued, and its connection suspended until the
+ * answer is there.
+ *
+ *   on_uri -> on_request (header) -> on_request (body) ... -> on_request (end)
+ *                                                 suspended -> on_request (answer) -> on_completed
+ *
+ * Who is refused may still send his body, which is let go, so that he gets to read why; one who
+ * announces or sends more than twice admin.body_bytes is cut off. A resume makes the library's
+ * epoll descriptor readable, so whoever polls it wakes. */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>
 
 #include "admin_state.h"
+#include "stentor/clock.h"
+#include "stentor/text.h"
 
-#define HTTP_IDLE_SECONDS 30u
 #define HTTP_MEMORY_BYTES (64u << 10) /* headers of one connection */
+#define HTTP_CLOSE_PASSES 16u
 
-static struct exchange *exchange_create(struct admin *admin, struct MHD_Connection *connection,
-                                        const char *path, const char *method)
-{
-    struct exchange *exchange = heap_take_zeroed(admin->heap, sizeof *exchange);
-    if (exchange == NULL)
-        return NULL;
-    size_t size = strlen(path) + 1;
-    exchange->path = heap_take(admin->heap, size);
-    if (exchange->path == NULL) {
-        heap_give(admin->heap, exchange);
-        return NULL;
-    }
-    memcpy(exchange->path, path, size);
-    exchange->admin = admin;
-    exchange->connection = connection;
-    exchange->method = method;
-    exchange->next = admin->exchanges;
-    if (admin->exchanges != NULL)
-        admin->exchanges->previous = exchange;
-    admin->exchanges = exchange;
-    admin->exchange_count++;
-    return exchange;
-}
+/* ---- answering ---- */
 
-static void exchange_destroy(struct exchange *exchange)
+static void peer_write(const struct exchange *exchange, char text[INET6_ADDRSTRLEN])
 {
-    struct admin *admin = exchange->admin;
-    if (exchange->previous != NULL)
-        exchange->previous->next = exchange->next;
-    else
-        admin->exchanges = exchange->next;
-    if (exchange->next != NULL)
-        exchange->next->previous = exchange->previous;
-    admin->exchange_count--;
-    if (exchange->response != NULL)
-        MHD_destroy_response(exchange->response);
-    json_decref(exchange->json);
-    /* Passwords pass through both. */
-    if (exchange->body != NULL)
-        bytes_wipe(exchange->body, exchange->body_capacity);
-    if (exchange->prepared != NULL)
-        bytes_wipe(exchange->prepared, exchange->prepared_capacity);
-    heap_give(admin->heap, exchange->body);
-    heap_give(admin->heap, exchange->prepared);
-    heap_give(admin->heap, exchange->request.users);
-    heap_give(admin->heap, exchange->path);
-    heap_give(admin->heap, exchange);
-}
-
-static void body_append(struct exchange *exchange, const char *octets, size_t size)
-{
-    struct admin *admin = exchange->admin;
-    if (exchange->is_too_large || size > admin->config->admin_body_bytes - exchange->body_size) {
-        exchange->is_too_large = true;
+    const union MHD_ConnectionInfo *found =
+        MHD_get_connection_info(exchange->connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
+    text[0] = '\0';
+    if (found == NULL)
         return;
-    }
-    if (exchange->body_size + size > exchange->body_capacity) {
-        size_t capacity = 2 * (exchange->body_size + size);
-        uint8_t *body = heap_take(admin->heap, capacity);
-        if (body == NULL) {
-            exchange->is_too_large = true;
-            return;
-        }
-        if (exchange->body != NULL) {
-            memcpy(body, exchange->body, exchange->body_size);
-            bytes_wipe(exchange->body, exchange->body_capacity);
-        }
-        heap_give(admin->heap, exchange->body);
-        exchange->body = body;
-        exchange->body_capacity = capacity;
-    }
-    memcpy(exchange->body + exchange->body_size, octets, size);
-    exchange->body_size += size;
+    const struct sockaddr *address = found->client_addr;
+    if (address->sa_family == AF_INET)
+        inet_ntop(AF_INET, &((const struct sockaddr_in *)address)->sin_addr, text,
+                  INET6_ADDRSTRLEN);
+    else if (address->sa_family == AF_INET6)
+        inet_ntop(AF_INET6, &((const struct sockaddr_in6 *)address)->sin6_addr, text,
+                  INET6_ADDRSTRLEN);
 }
 
+/* Who changed what, and who was refused; reading is not worth a line. */
+static void account_for(const struct exchange *exchange)
+{
+    unsigned status = exchange->answer.status;
+    struct admin *admin = exchange->admin;
+    metric_count(admin->metrics, status >= 500   ? METRIC_ADMIN_5XX
+                                 : status >= 400 ? METRIC_ADMIN_4XX
+                                                 : METRIC_ADMIN_2XX);
+    bool is_refused = status == MHD_HTTP_UNAUTHORIZED || status >= 500;
+    if (!is_refused && strcmp(exchange->method, MHD_HTTP_METHOD_GET) == 0)
+        return;
+    char peer[INET6_ADDRSTRLEN];
+    peer_write(exchange, peer);
+    log_line(admin->log, is_refused ? LOG_LEVEL_WARNING : LOG_LEVEL_INFO, admin->wall_ms,
+             "admin method=%s path=%.128s status=%u peer=%s", exchange->method, exchange->path,
+             status, peer);
+}
+
+static void headers_add(struct MHD_Response *response, const struct answer *answer)
+{
+    if (answer->type != NULL)
+        MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, answer->type);
+    MHD_add_response_header(response, MHD_HTTP_HEADER_CACHE_CONTROL, "no-store");
+    MHD_add_response_header(response, "X-Content-Type-Options", "nosniff");
+    if (answer->location != NULL)
+        MHD_add_response_header(response, MHD_HTTP_HEADER_LOCATION, answer->location);
+    if (answer->allowed[0] != '\0')
+        MHD_add_response_header(response, MHD_HTTP_HEADER_ALLOW, answer->allowed);
+    if (answer->status == MHD_HTTP_UNAUTHORIZED)
+        MHD_add_response_header(response, MHD_HTTP_HEADER_WWW_AUTHENTICATE, "Bearer");
+    if (answer->status == MHD_HTTP_TOO_MANY_REQUESTS ||
+        answer->status == MHD_HTTP_SERVICE_UNAVAILABLE)
+        MHD_add_response_header(response, MHD_HTTP_HEADER_RETRY_AFTER, "1");
+}
+
+/* The octets stay the exchange's, which outlives the response. */
 static enum MHD_Result send_answer(struct exchange *exchange)
 {
-    metric_count(exchange->admin->metrics, exchange->status >= 500   ? METRIC_ADMIN_5XX
-                                           : exchange->status >= 400 ? METRIC_ADMIN_4XX
-                                                                     : METRIC_ADMIN_2XX);
-    return MHD_queue_response(exchange->connection, exchange->status, exchange->response);
+    const struct answer *answer = &exchange->answer;
+    ASSERT(answer->status != 0);
+    exchange->place = EXCHANGE_ANSWERED;
+    account_for(exchange);
+    struct MHD_Response *response = MHD_create_response_from_buffer(
+        answer->size, (void *)(uintptr_t)answer->octets, MHD_RESPMEM_PERSISTENT);
+    if (response == NULL)
+        return MHD_NO;
+    headers_add(response, answer);
+    enum MHD_Result result = MHD_queue_response(exchange->connection, answer->status, response);
+    MHD_destroy_response(response);
+    return result;
 }
+
+void http_resume(struct exchange *exchange)
+{
+    ASSERT(exchange->answer.status != 0);
+    exchange->place = EXCHANGE_ANSWERED;
+    MHD_resume_connection(exchange->connection);
+}
+
+/* ---- receiving ---- */
 
 static void queue(struct exchange *exchange)
 {
@@ -106,34 +112,71 @@ static void queue(struct exchange *exchange)
     MHD_suspend_connection(exchange->connection);
 }
 
-/* libmicrohttpd calls this for the header, each piece of the body, its end, and after a resume. */
+static const char *header(const struct exchange *exchange, const char *name)
+{
+    return MHD_lookup_connection_value(exchange->connection, MHD_HEADER_KIND, name);
+}
+
+/* Judges the header. An answer given here and now also closes the connection, so it waits for the
+ * end of the body where there is a bearable one. */
+static enum MHD_Result begin(struct exchange *exchange, const char *method)
+{
+    uint64_t limit = exchange->admin->config->admin_body_bytes;
+    bool is_head = strcmp(method, MHD_HTTP_METHOD_HEAD) == 0;
+    exchange->method = is_head ? MHD_HTTP_METHOD_GET : method;
+    exchange->place = EXCHANGE_READING;
+    route_admit(exchange, header(exchange, MHD_HTTP_HEADER_AUTHORIZATION));
+    const char *length = header(exchange, MHD_HTTP_HEADER_CONTENT_LENGTH);
+    uint64_t announced = 0;
+    if (length != NULL && !decimal_parse(bytes_of_string(length), UINT64_MAX, &announced))
+        announced = UINT64_MAX;
+    if (exchange->answer.status == 0 && announced > limit) {
+        exchange->body_state = BODY_TOO_LARGE;
+        problem_answer(exchange, MHD_HTTP_CONTENT_TOO_LARGE,
+                       "The body is larger than admin.body_bytes.");
+    }
+    bool asks_first = header(exchange, MHD_HTTP_HEADER_EXPECT) != NULL;
+    if (exchange->answer.status != 0 && (asks_first || announced > 2 * limit))
+        return send_answer(exchange);
+    return MHD_YES;
+}
+
+static enum MHD_Result finish_reading(struct exchange *exchange)
+{
+    if (exchange->answer.status == 0 && exchange->admin->is_closing)
+        problem_answer(exchange, MHD_HTTP_SERVICE_UNAVAILABLE, "The server is stopping.");
+    if (exchange->answer.status != 0 || !route_parse(exchange))
+        return send_answer(exchange);
+    queue(exchange);
+    return MHD_YES;
+}
+
+/* The request line, undecoded: the library's own decoding ends a path at %00. */
+static void *on_uri(void *closure, const char *uri, struct MHD_Connection *connection)
+{
+    return exchange_create(closure, connection, uri);
+}
+
+/* Called for the header, each piece of the body, its end, and after a resume. */
 static enum MHD_Result on_request(void *closure, struct MHD_Connection *connection,
                                   const char *path, const char *method, const char *version,
                                   const char *upload, size_t *upload_size, void **slot)
 {
-    struct admin *admin = closure;
     struct exchange *exchange = *slot;
+    (void)closure;
+    (void)connection;
+    (void)path;
     (void)version;
-    if (exchange == NULL) {
-        *slot = exchange_create(admin, connection, path, method);
-        return *slot == NULL ? MHD_NO : MHD_YES;
-    }
+    if (exchange == NULL) /* no memory */
+        return MHD_NO;
+    if (exchange->place == EXCHANGE_NEW)
+        return begin(exchange, method);
     if (*upload_size != 0) {
-        body_append(exchange, upload, *upload_size);
+        bool goes_on = exchange_append(exchange, upload, *upload_size);
         *upload_size = 0;
-        return MHD_YES;
+        return goes_on ? MHD_YES : MHD_NO;
     }
-    if (exchange->place != EXCHANGE_READING)
-        return send_answer(exchange);
-    if (admin->is_closing)
-        problem_answer(exchange, MHD_HTTP_SERVICE_UNAVAILABLE, "The server is stopping.");
-    else if (route_exchange(exchange)) {
-        queue(exchange);
-        return MHD_YES;
-    }
-    exchange->place = EXCHANGE_ANSWERED;
-    ASSERT(exchange->response != NULL);
-    return send_answer(exchange);
+    return exchange->place == EXCHANGE_READING ? finish_reading(exchange) : send_answer(exchange);
 }
 
 static void on_completed(void *closure, struct MHD_Connection *connection, void **slot,
@@ -147,12 +190,7 @@ static void on_completed(void *closure, struct MHD_Connection *connection, void 
     *slot = NULL;
 }
 
-void http_resume(struct exchange *exchange)
-{
-    ASSERT(exchange->response != NULL);
-    exchange->place = EXCHANGE_ANSWERED;
-    MHD_resume_connection(exchange->connection);
-}
+/* ---- opening and closing ---- */
 
 static bool address_fill(const struct config *config, struct sockaddr_storage *address)
 {
@@ -178,6 +216,23 @@ static void quiet(void *closure, const char *format, va_list arguments)
     (void)arguments;
 }
 
+/* Not LISTENING_ADDRESS_REUSE: it means SO_REUSEPORT, and a second server would share our port. */
+static struct MHD_Daemon *daemon_start(struct admin *admin, const struct sockaddr *address)
+{
+    const struct config *config = admin->config;
+    unsigned flags = MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG;
+    if (address->sa_family == AF_INET6)
+        flags |= MHD_USE_IPv6;
+    return MHD_start_daemon(
+        flags, 0, NULL, NULL, on_request, admin, MHD_OPTION_EXTERNAL_LOGGER, quiet, NULL,
+        MHD_OPTION_SOCK_ADDR, address, MHD_OPTION_URI_LOG_CALLBACK, on_uri, admin,
+        MHD_OPTION_NOTIFY_COMPLETED, on_completed, admin, MHD_OPTION_CONNECTION_LIMIT,
+        (unsigned)config->admin_connections_max, MHD_OPTION_CONNECTION_TIMEOUT,
+        (unsigned)((config->admin_idle_time + NS_PER_SECOND - 1) / NS_PER_SECOND),
+        MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)HTTP_MEMORY_BYTES, MHD_OPTION_STRICT_FOR_CLIENT,
+        1, MHD_OPTION_END);
+}
+
 enum error http_open(struct admin *admin, struct writer *message)
 {
     struct sockaddr_storage address;
@@ -186,16 +241,8 @@ enum error http_open(struct admin *admin, struct writer *message)
         write_string(message, admin->config->admin_listen);
         return ERROR_INVALID;
     }
-    unsigned flags = MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG;
-    if (address.ss_family == AF_INET6)
-        flags |= MHD_USE_IPv6;
     errno = 0;
-    admin->daemon = MHD_start_daemon(
-        flags, 0, NULL, NULL, on_request, admin, MHD_OPTION_EXTERNAL_LOGGER, quiet, NULL,
-        MHD_OPTION_SOCK_ADDR, &address, MHD_OPTION_NOTIFY_COMPLETED, on_completed, admin,
-        MHD_OPTION_CONNECTION_LIMIT, (unsigned)admin->config->admin_connections_max,
-        MHD_OPTION_CONNECTION_TIMEOUT, HTTP_IDLE_SECONDS, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
-        (size_t)HTTP_MEMORY_BYTES, MHD_OPTION_LISTENING_ADDRESS_REUSE, 1u, MHD_OPTION_END);
+    admin->daemon = daemon_start(admin, (const struct sockaddr *)&address);
     if (admin->daemon == NULL) {
         write_string(message, "cannot listen on admin.listen ");
         write_string(message, admin->config->admin_listen);
@@ -215,7 +262,7 @@ void http_close(struct admin *admin)
 {
     if (admin->daemon == NULL)
         return;
-    for (uint32_t i = 0; i < 16 && admin->exchanges != NULL; i++)
+    for (uint32_t i = 0; i < HTTP_CLOSE_PASSES && admin->exchanges != NULL; i++)
         MHD_run(admin->daemon);
     MHD_stop_daemon(admin->daemon);
     ASSERT(admin->exchanges == NULL);

@@ -2,6 +2,7 @@
  *
  * Problems as RFC 9457 has them: one type a status, a sentence, and where in the body. */
 #include "admin_state.h"
+#include "stentor/text.h"
 
 #define TYPE_PREFIX "urn:stentor:problem:"
 
@@ -58,45 +59,28 @@ unsigned problem_status(enum error error)
     }
 }
 
+void problem_point(json_t *errors, const char *pointer, const char *detail)
+{
+    json_t *point = json_pack("{s:s, s:s}", "pointer", pointer, "detail", detail);
+    if (point != NULL)
+        json_array_append_new(errors, point);
+}
+
 void problem_answer_at(struct exchange *exchange, unsigned status, const char *detail,
-                       const struct problem_spot *spots, uint32_t count)
+                       json_t *errors)
 {
     const struct problem_type *type = type_of(status);
-    json_t *problem = json_pack("{s:s+, s:s, s:i, s:s, s:s%}", "type", TYPE_PREFIX, type->name,
-                                "title", type->title, "status", (int)status, "detail", detail,
-                                "instance", exchange->path, strlen(exchange->path));
-    if (problem == NULL) /* a path that is not UTF-8 */
-        problem = json_pack("{s:s+, s:s, s:i, s:s}", "type", TYPE_PREFIX, type->name, "title",
-                            type->title, "status", (int)status, "detail", detail);
-    if (count != 0) {
-        json_t *errors = json_array();
-        for (uint32_t i = 0; i < count; i++)
-            json_array_append_new(errors, json_pack("{s:s, s:s}", "pointer", spots[i].pointer,
-                                                    "detail", spots[i].detail));
+    json_t *problem = json_pack("{s:s+, s:s, s:i, s:s}", "type", TYPE_PREFIX, type->name, "title",
+                                type->title, "status", (int)status, "detail", detail);
+    if (utf8_is_valid(bytes_of_string(exchange->path)))
+        json_object_set_new(problem, "instance", json_string(exchange->path));
+    if (errors != NULL)
         json_object_set_new(problem, "errors", errors);
-    }
     answer_json(exchange, status, problem);
-    MHD_del_response_header(exchange->response, MHD_HTTP_HEADER_CONTENT_TYPE, "application/json");
-    MHD_add_response_header(exchange->response, MHD_HTTP_HEADER_CONTENT_TYPE,
-                            "application/problem+json");
-    if (status == 429 || status == 503)
-        MHD_add_response_header(exchange->response, MHD_HTTP_HEADER_RETRY_AFTER, "1");
+    exchange->answer.type = "application/problem+json";
 }
 
 void problem_answer(struct exchange *exchange, unsigned status, const char *detail)
 {
-    problem_answer_at(exchange, status, detail, NULL, 0);
-}
-
-void problem_unauthorized(struct exchange *exchange)
-{
-    problem_answer(exchange, MHD_HTTP_UNAUTHORIZED,
-                   "Send the admin token as 'Authorization: Bearer TOKEN'.");
-    MHD_add_response_header(exchange->response, MHD_HTTP_HEADER_WWW_AUTHENTICATE, "Bearer");
-}
-
-void problem_method(struct exchange *exchange, const char *allowed)
-{
-    problem_answer(exchange, MHD_HTTP_METHOD_NOT_ALLOWED, "See the Allow header.");
-    MHD_add_response_header(exchange->response, MHD_HTTP_HEADER_ALLOW, allowed);
+    problem_answer_at(exchange, status, detail, NULL);
 }

@@ -5,10 +5,10 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <strings.h>
 #include <unistd.h>
 
 #include "admin_state.h"
-#include "stentor/digest.h"
 #include "stentor/text.h"
 
 #define TOKEN_OCTETS 32u
@@ -25,13 +25,9 @@ static enum error fault(struct writer *message, const char *path, const char *wh
     return ERROR_SYSTEM;
 }
 
-static void hash(const char *token, uint8_t into[32])
+static void hash(const struct admin *admin, const char *token, uint8_t into[32])
 {
-    struct digests digests;
-    enum error error = digests_init(&digests);
-    ASSERT(error == ERROR_NONE);
-    digest_hash(digests.of[DIGEST_SHA256], bytes_of_string(token), into);
-    digests_fini(&digests);
+    digest_hash(admin->digests.of[DIGEST_SHA256], bytes_of_string(token), into);
 }
 
 static void make(struct random *random, char token[ADMIN_TOKEN_SIZE + 1])
@@ -64,6 +60,16 @@ static enum error hash_read(struct admin *admin, const char *path, struct writer
     return fault(message, path, "does not hold a token's hash (delete it to have a new one made)");
 }
 
+/* The token is about to be shown: its name in the folder must outlive a power cut too. */
+static bool folder_sync(const struct admin *admin)
+{
+    int folder = open(admin->config->server_data_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (folder < 0)
+        return false;
+    bool is_synced = fsync(folder) == 0;
+    return close(folder) == 0 && is_synced;
+}
+
 static enum error hash_write(const struct admin *admin, const char *path, struct writer *message)
 {
     char beside[PATH_SIZE_MAX + 8];
@@ -72,19 +78,18 @@ static enum error hash_write(const struct admin *admin, const char *path, struct
     write_hex(&writer, bytes_of(admin->token_hash, sizeof admin->token_hash));
     write_u8(&writer, '\n');
     snprintf(beside, sizeof beside, "%s.new", path);
-    int file = open(beside, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
+    unlink(beside); /* of a start that was cut off, with whatever mode it has */
+    int file = open(beside, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
     if (file < 0)
         return fault(message, beside, "cannot be made");
-    bool is_written =
-        write(file, text, writer.size) == (ssize_t)writer.size && fsync(file) == 0;
+    bool is_written = write(file, text, writer.size) == (ssize_t)writer.size && fsync(file) == 0;
     is_written = close(file) == 0 && is_written;
-    if (!is_written || rename(beside, path) != 0)
-        return fault(message, path, "cannot be written");
-    return ERROR_NONE;
+    if (is_written && rename(beside, path) == 0 && folder_sync(admin))
+        return ERROR_NONE;
+    return fault(message, path, "cannot be written");
 }
 
-enum error token_open(struct admin *admin, char shown[ADMIN_TOKEN_SIZE + 1],
-                      struct writer *message)
+enum error token_open(struct admin *admin, char shown[ADMIN_TOKEN_SIZE + 1], struct writer *message)
 {
     char path[PATH_SIZE_MAX];
     shown[0] = '\0';
@@ -93,7 +98,7 @@ enum error token_open(struct admin *admin, char shown[ADMIN_TOKEN_SIZE + 1],
     if (error != ERROR_NOT_FOUND)
         return error;
     make(admin->random, shown);
-    hash(shown, admin->token_hash);
+    hash(admin, shown, admin->token_hash);
     error = hash_write(admin, path, message);
     if (error != ERROR_NONE)
         shown[0] = '\0';
@@ -104,9 +109,10 @@ bool token_is_good(const struct admin *admin, const char *authorization)
 {
     static const char scheme[] = "Bearer ";
     uint8_t given[32];
-    if (authorization == NULL || strncmp(authorization, scheme, sizeof scheme - 1) != 0)
+    if (authorization == NULL || strncasecmp(authorization, scheme, sizeof scheme - 1) != 0)
         return false;
-    hash(authorization + sizeof scheme - 1, given);
+    authorization += sizeof scheme - 1;
+    hash(admin, authorization + strspn(authorization, " "), given);
     return bytes_equal_secret(bytes_of(given, sizeof given),
                               bytes_of(admin->token_hash, sizeof admin->token_hash));
 }
