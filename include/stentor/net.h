@@ -4,7 +4,7 @@
  * 7323, SYN cookies always). No clock, randomness or thread of its own: time and random come in,
  * packets go through the worker's NIC queue, and what happened rises as events.
  *
- * A turn:  nic_receive -> net_input -> events -> (upper floors, tcp_send, tcp_close) -> net_release
+ * A turn:  nic_receive -> net_input -> events -> (upper floors, tcp_send, tcp_close)
  *          net_timers -> events -> ...        and last net_flush
  * A connection is named by its row index (struct net_event.conn, stable from NET_ACCEPTED or
  * NET_CONNECTED to NET_CLOSED, shared by the parallel rows of upper floors) or, between turns and
@@ -132,7 +132,7 @@ void tcp_abort(struct net *net, uint32_t conn);
 uint32_t tcp_connect(struct net *net, struct net_address address, uint16_t port, uint64_t now_ns);
 
 /* The pool of connection rows: who makes and checks handles of them. A row is dead in it only
- * after its NET_CLOSED was handed up and the next net_input() or net_timers() began. */
+ * after its NET_CLOSED was handed up and net_release() ended the turn. */
 const struct pool *net_pool(const struct net *net);
 struct handle net_handle(const struct net *net, uint32_t conn);
 /* The row index, or POOL_NONE when stale. */

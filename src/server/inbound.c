@@ -202,7 +202,6 @@ bool inbound_packets(struct worker *worker)
         taken += step;
         inbound_events(worker);
     }
-    net_release(worker->net, worker->now_ns);
     return true;
 }
 

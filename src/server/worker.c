@@ -192,6 +192,7 @@ static void streams_drop(struct worker *worker)
         worker->events->count = 0;
         net_timers(worker->net, worker->now_ns, worker->events);
         inbound_events(worker);
+        net_release(worker->net, worker->now_ns);
     } while (net_usage(worker->net).connections != 0);
     net_flush(worker->net, worker->now_ns);
 }
@@ -251,6 +252,7 @@ bool worker_turn(struct worker *worker, uint64_t now_ns, uint64_t wall_ms)
     net_timers(worker->net, now_ns, worker->events); /* due retransmissions, dead peers */
     is_busy |= worker->events->count != 0;
     inbound_events(worker);
+    net_release(worker->net, now_ns);       /* packets back, acknowledgements out, dead rows free */
     inbound_deadlines(worker);              /* too slow to authenticate, too long silent */
     is_busy |= pushing_turn(worker);        /* a slice of each fan-out */
     net_flush(worker->net, now_ns);         /* session -> TCP -> NIC */
