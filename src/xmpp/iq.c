@@ -41,20 +41,27 @@ const struct iq_handler *iq_handler_next(const struct xmpp *xmpp, const struct i
     return NULL;
 }
 
-/* The bits a handler must have for this request: its method, its state and one of its places. */
+static uint32_t state_bit(const struct stream *stream)
+{
+    if (stream->state == STREAM_BOUND)
+        return IQ_WHEN_BOUND;
+    return stream->state == STREAM_REOPENED ? IQ_WHEN_REOPENED : IQ_WHEN_OPEN;
+}
+
+static uint32_t place_bits(const struct stanza *stanza)
+{
+    if (!stanza->has_to)
+        return IQ_AT_SERVER | IQ_AT_ACCOUNT;
+    return jid_is_domain(&stanza->to) ? IQ_AT_SERVER : IQ_AT_ACCOUNT;
+}
+
+/* A handler answers its method, in its states and places. */
 static bool is_for(const struct iq *iq, const struct iq_handler *handler)
 {
     const struct step *step = iq->step;
-    const struct stanza *stanza = iq->stanza;
-    uint32_t method = stanza->type == STANZA_IQ_GET ? IQ_GET : IQ_SET;
-    uint32_t state = step->stream->state == STREAM_BOUND      ? IQ_WHEN_BOUND
-                     : step->stream->state == STREAM_REOPENED ? IQ_WHEN_REOPENED
-                                                              : IQ_WHEN_OPEN;
-    uint32_t place = !stanza->has_to              ? IQ_AT_SERVER | IQ_AT_ACCOUNT
-                     : stanza->to.local.size == 0 ? IQ_AT_SERVER
-                                                  : IQ_AT_ACCOUNT;
-    return (handler->bits & method) != 0 && (handler->bits & state) != 0 &&
-           (handler->bits & place) != 0 &&
+    uint32_t method = iq->stanza->type == STANZA_IQ_GET ? IQ_GET : IQ_SET;
+    return (handler->bits & method) != 0 && (handler->bits & state_bit(step->stream)) != 0 &&
+           (handler->bits & place_bits(iq->stanza)) != 0 &&
            xml_name_is(step->item, iq->payload, handler->ns, bytes_of_string(handler->element));
 }
 
@@ -87,8 +94,8 @@ void iq_step(struct step *step, const struct stanza *stanza)
     answer(&iq);
 }
 
-/* Before binding only the IQs that lead to it may be sent; registration is answered even where it
- * is turned off, because clients ask without being told. */
+/* Before binding only IQs in a namespace that some row speaks in this state may be sent. Rows that
+ * are turned off count too: clients ask for registration without being told of it. */
 static bool is_allowed_unbound(const struct step *step, const struct stanza *stanza,
                                const struct xml_node *payload)
 {
@@ -96,8 +103,10 @@ static bool is_allowed_unbound(const struct step *step, const struct stanza *sta
         return false;
     if (stanza->type != STANZA_IQ_GET && stanza->type != STANZA_IQ_SET)
         return false;
-    return step->stream->state == STREAM_OPEN ? payload->ns == XML_NS_REGISTER
-                                              : payload->ns == XML_NS_BIND;
+    for (size_t i = 0; i < ARRAY_COUNT(handlers); i++)
+        if ((handlers[i].bits & state_bit(step->stream)) != 0 && payload->ns == handlers[i].ns)
+            return true;
+    return false;
 }
 
 void iq_step_unbound(struct step *step)

@@ -81,10 +81,16 @@ static void test_context(void **state)
     expect(precis_opaque, "\u0628\u064e\u200c\u064e\u0628", "\u0628\u064e\u200c\u064e\u0628");
     expect(precis_opaque, "a\u200cb", NULL);
     expect(precis_opaque, "\u200c", NULL);
+    expect(precis_opaque, "\u200c\u0628", NULL);
+    expect(precis_opaque, "\u0628\u200c", NULL);
+    expect(precis_opaque, "\u064e\u200c\u0628", NULL);
+    expect(precis_opaque, "\u0627\u200c\u0628", NULL); /* alef joins to the right only */
     expect(precis_opaque, "\u0915\u094d\u200d\u0937", "\u0915\u094d\u200d\u0937");
     expect(precis_opaque, "a\u200d", NULL);
     expect(precis_opaque, "l\u00b7l", "l\u00b7l");
     expect(precis_opaque, "l\u00b7", NULL);
+    expect(precis_opaque, "a\u00b7l", NULL);
+    expect(precis_opaque, "l\u00b7a", NULL);
     expect(precis_opaque, "\u0375\u03b1", "\u0375\u03b1");
     expect(precis_opaque, "\u0375a", NULL);
     expect(precis_opaque, "\u05d0\u05f3", "\u05d0\u05f3");

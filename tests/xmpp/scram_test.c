@@ -110,6 +110,64 @@ static void test_every_octet_counts(void **state)
     }
 }
 
+/* A final message with a proof that is right for its own words. */
+static void write_final(struct writer *into, const struct vector *vector, const char *words)
+{
+    uint8_t room[1024];
+    uint8_t salt_room[32];
+    uint8_t salted[DIGEST_SIZE_MAX];
+    uint8_t proof[DIGEST_SIZE_MAX];
+    uint8_t stored[DIGEST_SIZE_MAX];
+    uint8_t signature[DIGEST_SIZE_MAX];
+    struct digest *digest = digests.of[vector->kind];
+    size_t size = digest_size(vector->kind);
+    struct writer salt = writer_of(salt_room, sizeof(salt_room));
+    struct writer message = writer_of(room, sizeof(room));
+    assert_true(base64_decode(bytes_of_string(vector->salt), &salt));
+    write_string(&message, vector->client_first + 3);
+    write_u8(&message, ',');
+    write_string(&message, vector->server_first);
+    write_u8(&message, ',');
+    write_string(&message, words);
+    digest_pbkdf2(digest, BYTES("pencil"), writer_bytes(&salt), 4096, salted);
+    digest_hmac(digest, bytes_of(salted, size), BYTES("Client Key"), proof);
+    digest_hash(digest, bytes_of(proof, size), stored);
+    digest_hmac(digest, bytes_of(stored, size), writer_bytes(&message), signature);
+    for (size_t i = 0; i < size; i++)
+        proof[i] ^= signature[i];
+    write_string(into, words);
+    write_string(into, ",p=");
+    write_base64(into, bytes_of(proof, size));
+}
+
+/* One who knows the password must still repeat header and nonce as they were said. */
+static void test_right_proof_of_wrong_words(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *words;
+        enum sasl_error error;
+    } cases[] = {
+        {"c=biws,r=fyko+d2lbbFgONRv9qkxdawL3rfcNHYJY1ZVvWVs7j", SASL_ERROR_NONE},
+        {"c=biws,r=fyko+d2lbbFgONRv9qkxdawL3rfcNHYJY1ZVvWVs7j,x=y", SASL_ERROR_NONE},
+        {"c=eSws,r=fyko+d2lbbFgONRv9qkxdawL3rfcNHYJY1ZVvWVs7j", SASL_ERROR_NOT_AUTHORIZED},
+        {"c=,r=fyko+d2lbbFgONRv9qkxdawL3rfcNHYJY1ZVvWVs7j", SASL_ERROR_NOT_AUTHORIZED},
+        {"c=biws,r=fyko+d2lbbFgONRv9qkxdawL3rfcNHYJY1ZVvWVs7k", SASL_ERROR_NOT_AUTHORIZED},
+        {"c=biws,r=fyko+d2lbbFgONRv9qkxdawL", SASL_ERROR_NOT_AUTHORIZED},
+        {"c=biws,r=", SASL_ERROR_NOT_AUTHORIZED},
+    };
+    struct scram_keys keys;
+    derive(&vectors[0], &keys);
+    for (size_t i = 0; i < ARRAY_COUNT(cases); i++) {
+        uint8_t room[512];
+        uint8_t final_room[512];
+        struct writer into = writer_of(room, sizeof(room));
+        struct writer final = writer_of(final_room, sizeof(final_room));
+        write_final(&final, &vectors[0], cases[i].words);
+        assert_int_equal(finish(&vectors[0], &keys, writer_bytes(&final), &into), cases[i].error);
+    }
+}
+
 /* Shapes of client-first-message. */
 static void test_client_first(void **state)
 {
@@ -237,9 +295,13 @@ static int teardown(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_vectors),      cmocka_unit_test(test_every_octet_counts),
-        cmocka_unit_test(test_client_first), cmocka_unit_test(test_nonce_size),
-        cmocka_unit_test(test_client_final), cmocka_unit_test(test_decode_name),
+        cmocka_unit_test(test_vectors),
+        cmocka_unit_test(test_right_proof_of_wrong_words),
+        cmocka_unit_test(test_every_octet_counts),
+        cmocka_unit_test(test_client_first),
+        cmocka_unit_test(test_nonce_size),
+        cmocka_unit_test(test_client_final),
+        cmocka_unit_test(test_decode_name),
         cmocka_unit_test(test_invented),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
