@@ -184,6 +184,9 @@ void tcp_keepalive_start(struct net *net, uint32_t conn);
 MUST_USE struct tcp_hot *tcp_unpark(struct net *net, uint32_t conn);
 bool tcp_can_park(const struct net *net, uint32_t conn);
 void tcp_park(struct net *net, uint32_t conn);
+/* Parks at once what could be parked after a second of quiet, when more than half of the pool is
+ * out. */
+void tcp_park_if_scarce(struct net *net, uint32_t conn);
 /* Gives the extension back as it stands (death). */
 void tcp_hot_give(struct net *net, uint32_t conn);
 /* Microseconds in 16 bits: 5 of exponent, 11 of mantissa; exact to 1/2048. */

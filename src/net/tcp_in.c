@@ -256,8 +256,10 @@ static enum step take_ack(struct net *net, uint32_t conn, const struct tcp_segme
     if (hot->send_at != tcp_stream_end(hot))
         tcp_mark_dirty(net, conn);
     tcp_timer_update(net, conn);
-    if (is_fin_acked)
+    if (IS_UNLIKELY(is_fin_acked))
         tcp_fin_acked(net, conn);
+    else
+        tcp_park_if_scarce(net, conn);
     return row->state == TCP_FREE ? STEP_DONE : STEP_ON;
 }
 

@@ -96,6 +96,15 @@ void tcp_park(struct net *net, uint32_t conn)
     tcp_hot_give(net, conn);
 }
 
+/* A broadcast needs an extension for a round trip; a second of quiet after each would bound it to
+ * the pool's size a second. */
+void tcp_park_if_scarce(struct net *net, uint32_t conn)
+{
+    const struct pool *pool = &net->tcp->hot_pool;
+    if (pool->used > pool->count / 2 && tcp_can_park(net, conn))
+        tcp_park(net, conn);
+}
+
 /* ---- audit ---- */
 
 static bool references_are_valid(const struct net *net, const struct tcp_hot *hot)

@@ -52,6 +52,30 @@ static void a_quiet_connection_parks(void **state)
     script_close(&script);
 }
 
+/* With more than half of the pool out, the last acknowledgement gives the extension back at once:
+ * a broadcast is not bound to a pool a second. */
+static void scarce_extensions_go_back_at_once(void **state)
+{
+    (void)state;
+    script_open(&script);
+    script.options.hot_max = 2;
+    script_start(&script);
+    script_accept(&script);
+    assert_int_equal(script_send(&script, 0, 100), ERROR_NONE);
+    script_turn(&script);
+    script_input(&script, TCP_ACK, 0, 100, BYTES(""));
+    assert_int_equal(net_usage(script.net).hot, 1); /* one of two is not scarce */
+    uint32_t other = pool_take(&script.net->tcp->hot_pool);
+    assert_int_equal(script_send(&script, 100, 100), ERROR_NONE);
+    net_flush(script.net, script.now_ns);
+    script_input(&script, TCP_ACK, 0, 150, BYTES(""));
+    assert_int_not_equal(script.net->rows[script.conn].hot, TCP_HOT_NONE);
+    script_input(&script, TCP_ACK, 0, 200, BYTES(""));
+    assert_int_equal(script.net->rows[script.conn].hot, TCP_HOT_NONE);
+    pool_give(&script.net->tcp->hot_pool, other);
+    script_close(&script);
+}
+
 /* What is unacknowledged, out of order or closing does not park. */
 static void a_busy_connection_does_not_park(void **state)
 {
@@ -99,6 +123,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_logarithm_is_close),
         cmocka_unit_test(a_quiet_connection_parks),
+        cmocka_unit_test(scarce_extensions_go_back_at_once),
         cmocka_unit_test(a_busy_connection_does_not_park),
         cmocka_unit_test(the_audit_sees_a_missing_timer),
     };
