@@ -60,12 +60,12 @@ struct admin_request {
     struct bytes *users;      /* PUSH_CREATE to users: prepared local parts, no duplicates, in the
                                  order given; users[i] was "/target/users/i" */
     uint32_t user_count;
-    struct push_id push_id;      /* PUSH_GET; PUSH_LIST: the cursor when has_cursor */
-    struct bytes user;           /* USER_*: prepared local part; SESSION_LIST: filter, may be empty */
-    struct bytes password;       /* USER_CREATE, USER_UPDATE (empty = unchanged): prepared */
-    struct handle session;       /* SESSION_GET, SESSION_KICK; SESSION_LIST: cursor */
-    uint32_t limit;              /* lists: 1 to ADMIN_PAGE_MAX */
-    struct bytes cursor;         /* USER_LIST: start after this local part; empty = first */
+    struct push_id push_id; /* PUSH_GET; PUSH_LIST: the cursor when has_cursor */
+    struct bytes user;      /* USER_*: prepared local part; SESSION_LIST: filter, may be empty */
+    struct bytes password;  /* USER_CREATE, USER_UPDATE (empty = unchanged): prepared */
+    struct handle session;  /* SESSION_GET, SESSION_KICK; SESSION_LIST: cursor */
+    uint32_t limit;         /* lists: 1 to ADMIN_PAGE_MAX */
+    struct bytes cursor;    /* USER_LIST: start after this local part; empty = first */
     bool has_cursor;
     bool has_enabled, is_enabled; /* USER_UPDATE */
     bool has_password;

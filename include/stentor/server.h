@@ -62,8 +62,7 @@ struct server_usage server_usage(const struct server *server);
 int64_t server_metric(const struct server *server, enum metric metric);
 
 /* The same roads the admin API takes, for tests without HTTP: false = refused. */
-MUST_USE bool server_make_account(struct server *server, struct bytes local,
-                                  struct bytes password);
+MUST_USE bool server_make_account(struct server *server, struct bytes local, struct bytes password);
 MUST_USE enum error server_push(struct server *server, const struct push_request *request,
                                 struct push_id *id);
 MUST_USE enum error server_push_status(struct server *server, const struct push_id *id,

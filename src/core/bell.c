@@ -59,7 +59,8 @@ void bell_wake_by_signal(struct bell *bell)
 
 void bell_wake(struct bell *bell)
 {
-    atomic_thread_fence(memory_order_seq_cst); /* the ring is filled before the sleeper is looked at */
+    atomic_thread_fence(
+        memory_order_seq_cst); /* the ring is filled before the sleeper is looked at */
     if (atomic_load(&bell->is_dozing))
         bell_wake_by_signal(bell);
 }

@@ -19,8 +19,8 @@ uint64_t server_next_ns(const struct server *server, uint64_t now_ns)
     uint64_t next = UINT64_MAX;
     for (uint32_t i = 0; i < server->worker_count; i++) {
         const struct worker *worker = &server->workers[i];
-        uint64_t at = store_port_pending_count(worker->store) != 0 ? now_ns
-                                                                   : worker_next_ns(worker);
+        uint64_t at =
+            store_port_pending_count(worker->store) != 0 ? now_ns : worker_next_ns(worker);
         next = at < next ? at : next;
     }
     bool has_answers = store_port_pending_count(server->control.store) != 0 ||
@@ -85,8 +85,7 @@ enum error server_push(struct server *server, const struct push_request *request
 {
     ASSERT(request->target != PUSH_USERS);
     struct store_request *ask;
-    enum error error =
-        store_request_create(server->store, STORE_ACCOUNT_NUMBERS, &ask);
+    enum error error = store_request_create(server->store, STORE_ACCOUNT_NUMBERS, &ask);
     if (error == ERROR_NONE)
         error = store_submit(server->control.store, &ask);
     if (error != ERROR_NONE) {

@@ -90,7 +90,8 @@ struct store_request *control_ask_store(struct control *control, enum store_kind
         ask->token_word = (uint64_t)(uintptr_t)request;
         return ask;
     }
-    admin_answer_problem(control->admin, &request, ERROR_UNAVAILABLE, "The server is short of memory.");
+    admin_answer_problem(control->admin, &request, ERROR_UNAVAILABLE,
+                         "The server is short of memory.");
     return NULL;
 }
 
@@ -181,7 +182,8 @@ static void metrics_answer(struct control *control, struct admin_request *reques
     uint32_t count = server_metric_blocks(control->server, blocks, METRIC_BLOCKS_MAX);
     uint8_t *text = heap_take(control->heap, METRICS_TEXT_MAX);
     if (text == NULL) {
-        admin_answer_problem(control->admin, &request, ERROR_UNAVAILABLE, "The server is short of memory.");
+        admin_answer_problem(control->admin, &request, ERROR_UNAVAILABLE,
+                             "The server is short of memory.");
         return;
     }
     struct writer writer = writer_of(text, METRICS_TEXT_MAX);
@@ -217,7 +219,8 @@ static void request_carry_out(struct control *control, struct admin_request *req
         break;
     case ADMIN_READY:
         if (control->drains_out != 0)
-            admin_answer_problem(control->admin, &request, ERROR_UNAVAILABLE, "The server is draining.");
+            admin_answer_problem(control->admin, &request, ERROR_UNAVAILABLE,
+                                 "The server is draining.");
         else
             admin_answer_text(control->admin, &request, BYTES("ready\n"));
         break;

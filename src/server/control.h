@@ -38,7 +38,7 @@ struct control {
     uint64_t now_ns;
     uint64_t wall_ms;
     uint32_t pushes_running;
-    uint32_t drains_out; /* workers that still have streams */
+    uint32_t drains_out;                      /* workers that still have streams */
     uint32_t made_accounts, refused_accounts; /* by hand: answers to server_make_account */
     struct bell bell;
 };
@@ -76,8 +76,7 @@ void control_push_asked(struct control *control, struct admin_request *request);
 void control_push_numbers(struct control *control, struct store_request *answer);
 void control_push_user(struct control *control, struct store_request *answer);
 /* Accepts and tells every worker. */
-MUST_USE enum error control_push_begin(struct control *control,
-                                       const struct push_request *request,
+MUST_USE enum error control_push_begin(struct control *control, const struct push_request *request,
                                        const uint32_t *accounts, uint32_t count,
                                        struct push_id *id);
 

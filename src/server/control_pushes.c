@@ -81,8 +81,7 @@ void control_push_numbers(struct control *control, struct store_request *answer)
 {
     struct admin_request *request = (struct admin_request *)(uintptr_t)answer->token_word;
     if (answer->error != ERROR_NONE)
-        admin_answer_problem(control->admin, &request, answer->error,
-                             error_text(answer->error));
+        admin_answer_problem(control->admin, &request, answer->error, error_text(answer->error));
     else
         begin_and_answer(control, request, answer->numbers, answer->count);
 }
@@ -101,11 +100,9 @@ static void lookup_end(struct control *control, struct admin_request *request)
     struct lookup *lookup = request->work;
     request->work = NULL;
     if (lookup->error != ERROR_NONE) {
-        admin_answer_problem(control->admin, &request, lookup->error,
-                             error_text(lookup->error));
+        admin_answer_problem(control->admin, &request, lookup->error, error_text(lookup->error));
     } else if (lookup->unknown != 0) {
-        admin_answer_unknown_users(control->admin, &request, lookup->unknown_at,
-                                   lookup->unknown);
+        admin_answer_unknown_users(control->admin, &request, lookup->unknown_at, lookup->unknown);
     } else {
         qsort(lookup->numbers, lookup->found, sizeof *lookup->numbers, number_compare);
         begin_and_answer(control, request, lookup->numbers, lookup->found);
@@ -118,8 +115,7 @@ static void lookup_end(struct control *control, struct admin_request *request)
 static bool lookup_ask(struct control *control, struct admin_request *request, uint32_t index)
 {
     struct store_request *ask;
-    if (store_request_create(server_store(control->server), STORE_ACCOUNT_GET, &ask) !=
-        ERROR_NONE)
+    if (store_request_create(server_store(control->server), STORE_ACCOUNT_GET, &ask) != ERROR_NONE)
         return false;
     ask->token_word = (uint64_t)(uintptr_t)request;
     ask->token_handle = index;

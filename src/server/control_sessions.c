@@ -33,8 +33,7 @@ static const enum order_kind order_kinds[] = {
 static bool order_has_room(struct control *control, struct order *order)
 {
     if (order->kind == ORDER_SESSION_LIST || order->kind == ORDER_SESSION_GET) {
-        order->sessions =
-            heap_take(control->heap, (order->limit + 1) * sizeof *order->sessions);
+        order->sessions = heap_take(control->heap, (order->limit + 1) * sizeof *order->sessions);
         if (order->sessions == NULL)
             return false;
     }
@@ -120,8 +119,7 @@ static void order_answer(struct control *control, struct order *order)
     case ORDER_SESSION_LIST: {
         uint32_t limit = order->limit - 1;
         admin_answer_sessions(control->admin, &order->request, order->sessions,
-                              order->count > limit ? limit : order->count,
-                              order->count <= limit);
+                              order->count > limit ? limit : order->count, order->count <= limit);
         break;
     }
     case ORDER_SESSION_COUNT:

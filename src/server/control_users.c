@@ -15,7 +15,8 @@ static void keys_make(struct control *control, struct admin_request *request)
             return;
         stretch_job_destroy(stretch, &job);
     }
-    admin_answer_problem(control->admin, &request, ERROR_UNAVAILABLE, "Too many passwords are waiting to be stretched.");
+    admin_answer_problem(control->admin, &request, ERROR_UNAVAILABLE,
+                         "Too many passwords are waiting to be stretched.");
 }
 
 static void account_ask(struct control *control, struct admin_request *request,
@@ -26,7 +27,8 @@ static void account_ask(struct control *control, struct admin_request *request,
         return;
     if (!account_set_local(&ask->account, request->user)) {
         store_request_destroy(server_store(control->server), &ask);
-        admin_answer_problem(control->admin, &request, ERROR_INVALID, "The user name is empty or too long.");
+        admin_answer_problem(control->admin, &request, ERROR_INVALID,
+                             "The user name is empty or too long.");
         return;
     }
     if (keys != NULL)
@@ -47,7 +49,8 @@ static void users_list(struct control *control, struct admin_request *request)
         return;
     if (request->cursor.size != 0 && !account_set_local(&ask->account, request->cursor)) {
         store_request_destroy(server_store(control->server), &ask);
-        admin_answer_problem(control->admin, &request, ERROR_INVALID, "The cursor is not one of ours.");
+        admin_answer_problem(control->admin, &request, ERROR_INVALID,
+                             "The cursor is not one of ours.");
         return;
     }
     ask->limit = request->limit;
@@ -117,10 +120,10 @@ static struct admin_user user_of(const struct account *account)
 static void users_answer(struct control *control, struct admin_request *request,
                          const struct store_request *answer)
 {
-    struct admin_user *users =
-        heap_take(control->heap, (answer->count + 1) * sizeof *users);
+    struct admin_user *users = heap_take(control->heap, (answer->count + 1) * sizeof *users);
     if (users == NULL) {
-        admin_answer_problem(control->admin, &request, ERROR_UNAVAILABLE, "The server is short of memory.");
+        admin_answer_problem(control->admin, &request, ERROR_UNAVAILABLE,
+                             "The server is short of memory.");
         return;
     }
     for (uint32_t i = 0; i < answer->count; i++)
@@ -147,16 +150,15 @@ void control_user_stored(struct control *control, struct store_request *answer)
         return;
     }
     if (answer->error != ERROR_NONE) {
-        admin_answer_problem(control->admin, &request, answer->error,
-                             problem_text(answer->error));
+        admin_answer_problem(control->admin, &request, answer->error, problem_text(answer->error));
         return;
     }
     if (answer->kind == STORE_ACCOUNT_LIST) {
         users_answer(control, request, answer);
         return;
     }
-    bool is_locked_out = answer->kind == STORE_ACCOUNT_UPDATE && request->has_enabled &&
-                         !answer->account.is_enabled;
+    bool is_locked_out =
+        answer->kind == STORE_ACCOUNT_UPDATE && request->has_enabled && !answer->account.is_enabled;
     if (answer->kind == STORE_ACCOUNT_DELETE || is_locked_out)
         control_kick_account(control, answer->account.number);
     struct admin_user user = user_of(&answer->account);

@@ -61,8 +61,8 @@ static enum error key_write(const char *path, const uint8_t *key, struct writer 
     int file = open(beside, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
     if (file < 0)
         return fault(message, beside, "cannot be made");
-    bool is_written = write(file, key, XMPP_INSTALL_KEY_SIZE) == XMPP_INSTALL_KEY_SIZE &&
-                      fsync(file) == 0;
+    bool is_written =
+        write(file, key, XMPP_INSTALL_KEY_SIZE) == XMPP_INSTALL_KEY_SIZE && fsync(file) == 0;
     is_written = close(file) == 0 && is_written;
     if (!is_written || rename(beside, path) != 0)
         return fault(message, path, "cannot be written");

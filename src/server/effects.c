@@ -8,8 +8,7 @@
 static struct stretch_job *job_create(struct worker *worker, enum stretch_kind kind, uint32_t conn,
                                       struct bytes password)
 {
-    struct stretch_job *job =
-        stretch_job_create(server_stretch(worker->server), kind, password);
+    struct stretch_job *job = stretch_job_create(server_stretch(worker->server), kind, password);
     if (job == NULL)
         return NULL;
     job->port = &worker->stretch;
@@ -195,8 +194,7 @@ static void tell_unavailable(struct worker *worker, uint32_t conn)
     uint8_t text[2 * 6 * JID_SIZE_MAX + 256];
     struct writer writer = writer_of(text, sizeof text);
     struct jid own = inbound_peer(worker, conn).own;
-    struct presence gone = {
-        .from = own, .to = jid_bare(&own), .type = STANZA_PRESENCE_UNAVAILABLE};
+    struct presence gone = {.from = own, .to = jid_bare(&own), .type = STANZA_PRESENCE_UNAVAILABLE};
     presence_write(&writer, &gone);
     if (writer.is_overflown)
         return;

@@ -196,8 +196,8 @@ bool inbound_packets(struct worker *worker)
         return false;
     uint32_t taken = 0;
     while (taken < count) {
-        uint32_t step = net_input(worker->net, packets + taken, count - taken, worker->now_ns,
-                                  worker->events);
+        uint32_t step =
+            net_input(worker->net, packets + taken, count - taken, worker->now_ns, worker->events);
         ASSERT(step > 0);
         taken += step;
         inbound_events(worker);
@@ -255,8 +255,8 @@ static void store_answered(struct worker *worker, const struct store_request *re
     struct xmpp_output output;
     enum xmpp_result result;
     if (request->kind == STORE_ACCOUNT_GET)
-        result = xmpp_account_found(worker->xmpp, &peer, request->error, &request->account,
-                                    &output);
+        result =
+            xmpp_account_found(worker->xmpp, &peer, request->error, &request->account, &output);
     else
         result = xmpp_account_created(worker->xmpp, &peer, request->error, &output);
     effects_apply(worker, conn, result, &output);
@@ -311,8 +311,8 @@ void inbound_deadlines(struct worker *worker)
         return;
     uint32_t expired[SWEEP_EXPIRED_MAX];
     uint32_t row_end = net_row_end(worker->net);
-    uint32_t count = deadline_sweep(&worker->deadlines, worker->now_ns, row_end,
-                                    row_end / 10 + 1, expired, SWEEP_EXPIRED_MAX);
+    uint32_t count = deadline_sweep(&worker->deadlines, worker->now_ns, row_end, row_end / 10 + 1,
+                                    expired, SWEEP_EXPIRED_MAX);
     for (uint32_t i = 0; i < count; i++)
         deadline_passed(worker, expired[i]);
     /* More may be waiting when the list was full: go on in the next turn. */

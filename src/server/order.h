@@ -17,7 +17,7 @@ enum order_kind {
     ORDER_SESSION_GET,   /* the session and its flight recorder */
     ORDER_SESSION_KICK,
     ORDER_USER_KICK, /* every session of `account` */
-    ORDER_DRAIN /* close every stream; comes back when all are gone */
+    ORDER_DRAIN      /* close every stream; comes back when all are gone */
 };
 
 #define ORDER_TRACE_MAX 256u

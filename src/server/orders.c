@@ -60,8 +60,7 @@ static void session_get(struct worker *worker, struct order *order)
     session_describe(worker, conn, &order->sessions[0]);
     order->count = 1;
     order->now_ns = worker->now_ns;
-    order->trace_count =
-        trace_find(&worker->trace, order->session, order->trace, ORDER_TRACE_MAX);
+    order->trace_count = trace_find(&worker->trace, order->session, order->trace, ORDER_TRACE_MAX);
 }
 
 static void kick(struct worker *worker, uint32_t conn)

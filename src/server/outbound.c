@@ -8,8 +8,8 @@
 static void shed(struct worker *worker, uint32_t conn, enum error error)
 {
     session_at(&worker->sessions, conn)->flags |= SESSION_CLOSING;
-    metric_count(worker->metrics, error == ERROR_LIMIT ? METRIC_STREAMS_SHED_OUTBOX
-                                                       : METRIC_STREAMS_SHED_MEMORY);
+    metric_count(worker->metrics,
+                 error == ERROR_LIMIT ? METRIC_STREAMS_SHED_OUTBOX : METRIC_STREAMS_SHED_MEMORY);
     trace_add(&worker->trace, worker->now_ns, net_handle(worker->net, conn), TRACE_CLOSE,
               (uint32_t)error, 0);
     tcp_abort(worker->net, conn);

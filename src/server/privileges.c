@@ -47,11 +47,10 @@ static enum error capabilities_keep(const struct driver_needs *needs, struct wri
     cap_t kept = cap_init();
     if (kept == NULL)
         return fault(message, "cap_init");
-    bool is_set = needs->count == 0 ||
-                  (cap_set_flag(kept, CAP_PERMITTED, needs->count, needs->capabilities,
-                                CAP_SET) == 0 &&
-                   cap_set_flag(kept, CAP_EFFECTIVE, needs->count, needs->capabilities,
-                                CAP_SET) == 0);
+    bool is_set =
+        needs->count == 0 ||
+        (cap_set_flag(kept, CAP_PERMITTED, needs->count, needs->capabilities, CAP_SET) == 0 &&
+         cap_set_flag(kept, CAP_EFFECTIVE, needs->count, needs->capabilities, CAP_SET) == 0);
     is_set = is_set && cap_set_proc(kept) == 0;
     cap_free(kept);
     return is_set ? ERROR_NONE : fault(message, "cap_set_proc");

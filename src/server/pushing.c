@@ -29,8 +29,7 @@ static bool copy_send(struct worker *worker, struct worker_push *push, struct ha
                       uint32_t account)
 {
     uint32_t conn = net_find(worker->net, handle);
-    if (conn == POOL_NONE ||
-        (session_at(&worker->sessions, conn)->flags & SESSION_CLOSING) != 0) {
+    if (conn == POOL_NONE || (session_at(&worker->sessions, conn)->flags & SESSION_CLOSING) != 0) {
         push_walk_failed(&push->walk, account, PUSH_FAILED_CLOSED);
         return true;
     }
@@ -69,8 +68,8 @@ static void slice(struct worker *worker, struct worker_push *push)
     if (push->blob == BLOB_NONE || !waiting_send(worker, push))
         return; /* the next turn tries again */
     uint32_t conns[WORKER_PUSH_SLICE];
-    uint32_t count = push_walk_slice(&push->walk, &worker->sessions, worker->now_ns, conns,
-                                     WORKER_PUSH_SLICE);
+    uint32_t count =
+        push_walk_slice(&push->walk, &worker->sessions, worker->now_ns, conns, WORKER_PUSH_SLICE);
     for (uint32_t i = 0; i < count; i++) {
         net_prefetch(worker->net, conns[i + 8 < count ? i + 8 : i]);
         uint32_t account = session_at(&worker->sessions, conns[i])->account;

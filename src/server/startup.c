@@ -18,8 +18,7 @@ static enum log_level log_level_of(const char *name)
     return LOG_LEVEL_INFO;
 }
 
-static void random_begin(struct random *random, const struct server_options *options,
-                         uint64_t salt)
+static void random_begin(struct random *random, const struct server_options *options, uint64_t salt)
 {
     if (options->queues != NULL)
         random_init_seed(random, options->seed * 1000003u + salt);
@@ -70,11 +69,10 @@ static enum error worker_begin(struct server *server, const struct server_option
     worker->worker_count = server->worker_count;
     worker->now_ns = options->now_ns;
     worker->heap = &server->heap;
-    worker->metrics = server->is_by_hand ? options->queue_metrics[index]
-                                         : &server->worker_metrics[index];
-    worker->nic = server->is_by_hand
-                      ? options->queues[index]
-                      : nic_port_queue(server->port, index, worker->metrics);
+    worker->metrics =
+        server->is_by_hand ? options->queue_metrics[index] : &server->worker_metrics[index];
+    worker->nic = server->is_by_hand ? options->queues[index]
+                                     : nic_port_queue(server->port, index, worker->metrics);
     random_begin(&worker->random, options, index + 1);
     server->created_count = index + 1;
     enum error error = bell_begin(server, &worker->bell);

@@ -42,8 +42,7 @@ static void work_off(struct stretch_thread *self, struct stretch_job *job)
             const struct scram_keys *keys = &job->account.scram[kind];
             if (!scram_keys_is_present(keys))
                 continue;
-            job->is_match =
-                scram_verifier_check_password(self->digests.of[kind], keys, password);
+            job->is_match = scram_verifier_check_password(self->digests.of[kind], keys, password);
             break;
         }
     } else {

@@ -26,13 +26,11 @@ struct clocks {
 static void clocks_read(struct clocks *clocks)
 {
     clocks->now_ns = clock_now_ns();
-    if (clocks->wall_read_at_ns == 0 ||
-        clocks->now_ns - clocks->wall_read_at_ns >= WALL_EVERY_NS) {
+    if (clocks->wall_read_at_ns == 0 || clocks->now_ns - clocks->wall_read_at_ns >= WALL_EVERY_NS) {
         clocks->wall_base_ms = clock_wall_ms();
         clocks->wall_read_at_ns = clocks->now_ns;
     }
-    clocks->wall_ms =
-        clocks->wall_base_ms + (clocks->now_ns - clocks->wall_read_at_ns) / NS_PER_MS;
+    clocks->wall_ms = clocks->wall_base_ms + (clocks->now_ns - clocks->wall_read_at_ns) / NS_PER_MS;
 }
 
 static void core_pin(const struct worker *worker)

@@ -9,7 +9,7 @@
 #define WORKER_NEGOTIATIONS 16384u
 #define WORKER_TRACE_EVENTS 65536u
 #define WORKER_ORDERS 1024u
-#define REFERENCES_A_HOT 4u /* send references lent, for each extension */
+#define REFERENCES_A_HOT 4u     /* send references lent, for each extension */
 #define ARENA_SPARE (64u << 10) /* alignment between what is taken from the arena */
 
 static enum error address_read(const char *text, struct net_address *address)
@@ -61,9 +61,9 @@ static enum error rows_create(struct worker *worker, struct net_options *options
     uint32_t rows = options->connections_max;
     size_t size = ARENA_HEADER_SIZE + net_arena_bytes(options) + session_arena_bytes(rows) +
                   registry_arena_bytes(rows) + (size_t)rows * sizeof(uint16_t) + ARENA_SPARE;
-    enum error error = arena_create(&worker->arena, "stentor-rows", size,
-                                    worker->config->nic_hugepages ? ARENA_PAGES_HUGETLB
-                                                                  : ARENA_PAGES_TRANSPARENT);
+    enum error error =
+        arena_create(&worker->arena, "stentor-rows", size,
+                     worker->config->nic_hugepages ? ARENA_PAGES_HUGETLB : ARENA_PAGES_TRANSPARENT);
     if (error == ERROR_NONE)
         error = net_create(&worker->net, options, worker->now_ns);
     if (error == ERROR_NONE)
@@ -127,8 +127,7 @@ static enum error xmpp_join(struct worker *worker)
 
 static enum error scratch_create(struct worker *worker)
 {
-    worker->pushes =
-        heap_take_zeroed(worker->heap, WORKER_PUSHES_MAX * sizeof *worker->pushes);
+    worker->pushes = heap_take_zeroed(worker->heap, WORKER_PUSHES_MAX * sizeof *worker->pushes);
     worker->events = heap_take_zeroed(worker->heap, sizeof *worker->events);
     worker->actions = heap_take_zeroed(worker->heap, sizeof *worker->actions);
     if (worker->pushes == NULL || worker->events == NULL || worker->actions == NULL)
@@ -245,17 +244,17 @@ bool worker_turn(struct worker *worker, uint64_t now_ns, uint64_t wall_ms)
 {
     worker->now_ns = now_ns;
     worker->wall_ms = wall_ms;
-    bool is_busy = inbound_packets(worker); /* NIC -> TCP -> XML -> XMPP -> session */
-    is_busy |= inbound_answers(worker);     /* store and password threads -> XMPP */
-    is_busy |= orders_turn(worker);         /* control -> this worker */
-    is_busy |= deliver_notes(worker);       /* other workers -> sessions */
+    bool is_busy = inbound_packets(worker);          /* NIC -> TCP -> XML -> XMPP -> session */
+    is_busy |= inbound_answers(worker);              /* store and password threads -> XMPP */
+    is_busy |= orders_turn(worker);                  /* control -> this worker */
+    is_busy |= deliver_notes(worker);                /* other workers -> sessions */
     net_timers(worker->net, now_ns, worker->events); /* due retransmissions, dead peers */
     is_busy |= worker->events->count != 0;
     inbound_events(worker);
-    net_release(worker->net, now_ns);       /* packets back, acknowledgements out, dead rows free */
-    inbound_deadlines(worker);              /* too slow to authenticate, too long silent */
-    is_busy |= pushing_turn(worker);        /* a slice of each fan-out */
-    net_flush(worker->net, now_ns);         /* session -> TCP -> NIC */
+    net_release(worker->net, now_ns); /* packets back, acknowledgements out, dead rows free */
+    inbound_deadlines(worker);        /* too slow to authenticate, too long silent */
+    is_busy |= pushing_turn(worker);  /* a slice of each fan-out */
+    net_flush(worker->net, now_ns);   /* session -> TCP -> NIC */
     gauges_set(worker);
     return is_busy;
 }

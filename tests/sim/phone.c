@@ -97,8 +97,7 @@ static void send_text(struct phone *phone, const char *text)
 {
     uint32_t size = (uint32_t)strlen(text);
     uint32_t blob = blob_create_copy(&phone->blobs, bytes_of(text, size));
-    if (blob == BLOB_NONE ||
-        tcp_send(phone->net, phone->conn, blob, 0, size) != ERROR_NONE)
+    if (blob == BLOB_NONE || tcp_send(phone->net, phone->conn, blob, 0, size) != ERROR_NONE)
         blame(phone, "its own stack refuses to send");
 }
 
@@ -116,8 +115,8 @@ static void authenticate(struct phone *phone)
     char text[256];
     uint8_t encoded[128];
     /* NUL user NUL password; the password of a simulated account is its name twice. */
-    int size = snprintf(secret, sizeof secret, "%c%s%c%s%s", 0, phone->name, 0, phone->name,
-                        phone->name);
+    int size =
+        snprintf(secret, sizeof secret, "%c%s%c%s%s", 0, phone->name, 0, phone->name, phone->name);
     struct writer writer = writer_of(encoded, sizeof encoded);
     write_base64(&writer, bytes_of(secret, (size_t)size));
     snprintf(text, sizeof text,
@@ -192,9 +191,8 @@ static void gathered_read(struct phone *phone)
     struct xml_item item;
     xml_reader_reset(phone->reader);
     for (;;) {
-        bool is_header =
-            phone->scope == XML_SCOPE_NONE &&
-            (phone->state == PHONE_GREETING || phone->state == PHONE_REGREETING);
+        bool is_header = phone->scope == XML_SCOPE_NONE &&
+                         (phone->state == PHONE_GREETING || phone->state == PHONE_REGREETING);
         enum xml_result result =
             is_header ? xml_read_header(phone->reader, &limits, &input, &item)
                       : xml_read(phone->reader, phone->scope, &limits, &input, &item);
@@ -270,16 +268,15 @@ void phone_turn(struct phone *phone, uint64_t now_ns)
 
 uint64_t phone_next_ns(const struct phone *phone, uint64_t now_ns)
 {
-    return phone->state == PHONE_AWAY && !phone->is_done ? now_ns
-                                                         : net_next_ns(phone->net, now_ns);
+    return phone->state == PHONE_AWAY && !phone->is_done ? now_ns : net_next_ns(phone->net, now_ns);
 }
 
 void phone_say(struct phone *phone, const char *to, const char *id, const char *body)
 {
     char text[512];
     snprintf(text, sizeof text,
-             "<message to='%s@stentor.local' id='%s' type='chat'><body>%s</body></message>", to,
-             id, body);
+             "<message to='%s@stentor.local' id='%s' type='chat'><body>%s</body></message>", to, id,
+             body);
     send_text(phone, text);
 }
 

@@ -16,7 +16,7 @@
 enum phone_state {
     PHONE_AWAY, /* no connection */
     PHONE_CONNECTING,
-    PHONE_GREETING,      /* header sent, awaits features */
+    PHONE_GREETING, /* header sent, awaits features */
     PHONE_AUTHENTICATING,
     PHONE_REGREETING,
     PHONE_BINDING,

@@ -165,8 +165,7 @@ static bool until(struct world *world, bool (*holds)(struct world *), const char
         if (holds(world))
             return true;
         step(world);
-        if (world->turns > TURNS_MAX ||
-            world->now_ns - START_NS > SIM_SECONDS_MAX * NS_PER_SECOND)
+        if (world->turns > TURNS_MAX || world->now_ns - START_NS > SIM_SECONDS_MAX * NS_PER_SECOND)
             blame(world, "not live: waited in vain until %s", what);
     }
     return false;
@@ -246,8 +245,8 @@ static void arrivals_judge(struct world *world)
 static void baseline_judge(struct world *world)
 {
     struct server_usage usage = server_usage(world->server);
-    uint32_t rest = usage.net.hot + usage.net.send_references + usage.blobs +
-                    usage.negotiations + usage.partials + usage.bound + usage.registered;
+    uint32_t rest = usage.net.hot + usage.net.send_references + usage.blobs + usage.negotiations +
+                    usage.partials + usage.bound + usage.registered;
     if (rest != 0 || usage.net.reorder_bytes != 0)
         blame(world,
               "pools not empty: hot %u references %u blobs %u negotiations %u partials %u bound "
