@@ -15,15 +15,30 @@
 
 static bool is_ascii(struct bytes text)
 {
-    uint8_t all = 0;
-    for (size_t i = 0; i < text.size; i++)
+    uint64_t all = 0;
+    size_t i = 0;
+    for (; i + 8 <= text.size; i += 8) {
+        uint64_t eight;
+        memcpy(&eight, text.at + i, 8);
+        all |= eight;
+    }
+    for (; i < text.size; i++)
         all |= text.at[i];
-    return all < 0x80;
+    return (all & UINT64_C(0x8080808080808080)) == 0;
 }
 
 static uint8_t lower(uint8_t c)
 {
     return c >= 'A' && c <= 'Z' ? (uint8_t)(c | 0x20) : c;
+}
+
+/* Room is asked for once: this runs for every address of every stanza. */
+static void write_lower(struct writer *into, struct bytes text)
+{
+    size_t start = into->size;
+    write_bytes(into, text);
+    for (size_t i = start; i < into->size; i++)
+        into->at[i] = lower(into->at[i]);
 }
 
 /* ---- splitting ---- */
@@ -65,10 +80,16 @@ enum error jid_split(struct bytes text, struct jid *jid)
 
 /* ---- local part ---- */
 
+/* A bit for each octet below 128: controls, space, delete and " & ' / : < > @. */
 static bool is_excluded_local(uint8_t c)
 {
-    return c <= ' ' || c == 0x7f || c == '"' || c == '&' || c == '\'' || c == '/' || c == ':' ||
-           c == '<' || c == '>' || c == '@';
+    static const uint64_t excluded[2] = {
+        UINT64_C(0x00000001ffffffff) | UINT64_C(1) << '"' | UINT64_C(1) << '&' |
+            UINT64_C(1) << '\'' | UINT64_C(1) << '/' | UINT64_C(1) << ':' | UINT64_C(1) << '<' |
+            UINT64_C(1) << '>',
+        UINT64_C(1) << ('@' - 64) | UINT64_C(1) << (0x7f - 64),
+    };
+    return c < 0x80 && (excluded[c / 64] >> (c % 64) & 1) != 0;
 }
 
 static enum error prepare_local(struct bytes text, struct writer *into)
@@ -79,8 +100,7 @@ static enum error prepare_local(struct bytes text, struct writer *into)
         if (error)
             return error;
     } else {
-        for (size_t i = 0; i < text.size; i++)
-            write_u8(into, lower(text.at[i]));
+        write_lower(into, text);
     }
     if (into->is_overflown)
         return ERROR_TOO_LARGE;
@@ -156,8 +176,7 @@ static enum error prepare_domain(struct bytes text, struct writer *into)
         if (error)
             return error;
     } else {
-        for (size_t i = 0; i < text.size; i++)
-            write_u8(into, lower(text.at[i]));
+        write_lower(into, text);
     }
     if (into->is_overflown)
         return ERROR_TOO_LARGE;
