@@ -105,7 +105,8 @@ uint16_t admin_port(const struct admin *admin);
 int admin_descriptor(const struct admin *admin);
 /* Non-blocking; wall_ms for Date and log. */
 void admin_turn(struct admin *admin, uint64_t wall_ms);
-/* Milliseconds until admin_turn() must run even if nothing arrives; UINT64_MAX = never. */
+/* Milliseconds until admin_turn() must run even if nothing arrives; UINT64_MAX = never. 0 after an
+ * answer: ask after answering, not before. */
 uint64_t admin_timeout_ms(const struct admin *admin);
 /* The next request to carry out, or NULL. */
 struct admin_request *admin_take(struct admin *admin);

@@ -84,12 +84,15 @@ int admin_descriptor(const struct admin *admin)
 void admin_turn(struct admin *admin, uint64_t wall_ms)
 {
     admin->wall_ms = wall_ms;
+    admin->has_resumed = false;
     MHD_run(admin->daemon);
 }
 
 uint64_t admin_timeout_ms(const struct admin *admin)
 {
     MHD_UNSIGNED_LONG_LONG timeout_ms;
+    if (admin->has_resumed)
+        return 0;
     return MHD_get_timeout(admin->daemon, &timeout_ms) == MHD_YES ? timeout_ms : UINT64_MAX;
 }
 

@@ -86,6 +86,7 @@ struct admin {
     int descriptor;
     uint16_t port;
     bool has_digests;
+    bool has_resumed; /* since the last turn: nothing but the next turn looks at it */
     bool is_closing;
     uint8_t token_hash[32];
 };

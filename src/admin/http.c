@@ -8,8 +8,10 @@
  *                                                 suspended -> on_request (answer) -> on_completed
  *
  * Who is refused may still send his body, which is let go, so that he gets to read why; one who
- * announces or sends more than twice admin.body_bytes is cut off. A resume makes the library's
- * epoll descriptor readable, so whoever polls it wakes. */
+ * announces or sends more than twice admin.body_bytes is cut off.
+ *
+ * Run from outside, the library (0.9.75) has no descriptor that a resume makes readable, and its
+ * timeout does not speak of one: has_resumed makes ours 0, so that the sleeper takes a turn. */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>
@@ -95,6 +97,7 @@ void http_resume(struct exchange *exchange)
 {
     ASSERT(exchange->answer.status != 0);
     exchange->place = EXCHANGE_ANSWERED;
+    exchange->admin->has_resumed = true;
     MHD_resume_connection(exchange->connection);
 }
 
