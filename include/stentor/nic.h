@@ -104,9 +104,12 @@ static inline void nic_wait(struct nic_queue *queue, uint64_t timeout_ns, int wa
 struct nic_port;
 
 /* Starts the EAL (once a process) and the port config.nic_device names, with queue_count queue
- * pairs. On a fault writes a sentence a person can act on. */
+ * pairs. On a fault writes a sentence a person can act on. One thread at least must leave the
+ * real-time signals unblocked (they are unblocked in the caller): net_tap learns of packets by one,
+ * and all sleeps of the process may end with EINTR. */
 MUST_USE enum error nic_open(struct nic_port **port, const struct config *config,
                              uint32_t queue_count, struct writer *message);
+/* After the workers have stopped, by the thread that opened; the process cannot open again. */
 void nic_close(struct nic_port **port);
 /* The queue of worker `index`; counts into metrics from now on. */
 struct nic_queue *nic_port_queue(struct nic_port *port, uint32_t index, struct metrics *metrics);

@@ -7,7 +7,8 @@
  *   queues -> steering rings -> start -> descriptors to sleep on
  *
  * Offloads: a PCI port's checksum offloads are used; a virtual port's are its driver's own loops
- * over the same octets, so ours are used instead. Steering: docs/decisions/0002. Main thread. */
+ * over the same octets, so ours are used instead. Steering: docs/decisions/0002.
+ * Main thread. */
 #include <errno.h>
 #include <fcntl.h>
 #include <net/if.h>
@@ -197,7 +198,7 @@ static void confirm_rss(struct nic_port *port, const struct wish *wish,
     uint8_t key[RSS_KEY_SIZE_MAX];
     struct rte_eth_rss_conf read_back = {.rss_key = key, .rss_key_len = sizeof key};
     port->steering = port->queue_count == 1 ? NIC_STEERING_NONE : NIC_STEERING_HASH;
-    if (!can_rss(port, capable))
+    if (!port->has_rss)
         return;
     if (rte_eth_dev_rss_hash_conf_get(port->id, &read_back) == 0 &&
         (read_back.rss_hf & RTE_ETH_RSS_NONFRAG_IPV4_TCP) != 0 &&
@@ -246,20 +247,33 @@ static enum error make_pool(struct nic_port *port, const struct wish *wish)
     return ERROR_NONE;
 }
 
-/* A port that refuses receive interrupts is asked again without. */
+/* What a port may refuse without being useless is asked for first and then left out. */
+static int configure_less(struct nic_port *port, struct rte_eth_conf *conf)
+{
+    uint16_t count = (uint16_t)port->queue_count;
+    int result = rte_eth_dev_configure(port->id, count, count, conf);
+    if (result != 0 && port->has_interrupts) {
+        port->has_interrupts = false;
+        conf->intr_conf.rxq = 0;
+        result = rte_eth_dev_configure(port->id, count, count, conf);
+    }
+    if (result != 0 && conf->rxmode.mq_mode != RTE_ETH_MQ_RX_NONE) {
+        conf->rxmode.mq_mode = RTE_ETH_MQ_RX_NONE;
+        conf->rxmode.offloads &= ~RTE_ETH_RX_OFFLOAD_RSS_HASH;
+        conf->rx_adv_conf.rss_conf = (struct rte_eth_rss_conf){0};
+        result = rte_eth_dev_configure(port->id, count, count, conf);
+    }
+    return result;
+}
+
 static enum error configure(struct nic_port *port, struct wish *wish,
                             const struct rte_eth_dev_info *capable)
 {
-    uint16_t count = (uint16_t)port->queue_count;
     port->has_interrupts =
         port->device.kind == NIC_DEVICE_TAP || port->device.kind == NIC_DEVICE_PCI;
     struct rte_eth_conf conf = conf_of(port, wish, capable);
-    int result = rte_eth_dev_configure(port->id, count, count, &conf);
-    if (result != 0 && port->has_interrupts) {
-        port->has_interrupts = false;
-        conf.intr_conf.rxq = 0;
-        result = rte_eth_dev_configure(port->id, count, count, &conf);
-    }
+    int result = configure_less(port, &conf);
+    port->has_rss = conf.rxmode.mq_mode == RTE_ETH_MQ_RX_RSS;
     if (result != 0)
         return refuse(wish, ERROR_SYSTEM, "the port refuses this MTU or number of workers", result);
     /* Optional: drivers without the operation carry any frame their buffers take. */

@@ -73,6 +73,7 @@ struct nic_port {
     uint16_t id;
     uint16_t mtu;
     bool has_interrupts;
+    bool has_rss;
     bool has_hugepages;
     bool is_started;
     char driver[32];

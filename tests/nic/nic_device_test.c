@@ -10,6 +10,7 @@
 #include <cmocka.h>
 
 #include "nic_device.h"
+#include "stentor/config.h"
 
 static const struct nic_device_wish usual = {
     .queue_count = 2, .descriptor_count = 1024, .mtu = 1500};
@@ -136,13 +137,35 @@ static void cuts_are_judged(void **state)
     }
 }
 
+/* Each profile of dpdk-config is a configuration we take, naming a device we know. */
+static void profiles_are_taken(void **state)
+{
+    (void)state;
+    static const char *const names[] = {"tap",   "af_packet", "af_xdp", "memif",
+                                        "intel", "mlx5",      "virtio", "ena"};
+    for (uint32_t i = 0; i < ARRAY_COUNT(names); i++) {
+        char path[512], said[1024];
+        struct writer message = writer_of(said, sizeof said - 1);
+        struct config config;
+        struct nic_device device;
+        (void)snprintf(path, sizeof path, "%s/dpdk-config/profiles/%s.yml", STENTOR_SOURCE_ROOT,
+                       names[i]);
+        assert_int_equal(config_read_file(&config, path, &message), ERROR_NONE);
+        const struct nic_device_wish wish = {(uint32_t)config.server_workers,
+                                             (uint32_t)config.nic_descriptors,
+                                             (uint32_t)config.net_mtu};
+        assert_int_equal(parse(config.nic_device, &wish, &device), ERROR_NONE);
+        enum nic_device_kind kind = i < 4 ? (enum nic_device_kind)i : NIC_DEVICE_PCI;
+        assert_int_equal(device.kind, kind);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(forms_become_arguments),
-        cmocka_unit_test(slots_hold_the_mtu),
-        cmocka_unit_test(all_else_is_refused),
-        cmocka_unit_test(cuts_are_judged),
+        cmocka_unit_test(forms_become_arguments), cmocka_unit_test(slots_hold_the_mtu),
+        cmocka_unit_test(all_else_is_refused),    cmocka_unit_test(cuts_are_judged),
+        cmocka_unit_test(profiles_are_taken),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
