@@ -40,7 +40,6 @@ void tcp_die(struct net *net, uint32_t conn, enum net_close_why why)
         tcp_reorder_drop(net, tcp_hot_of(net, row));
         tcp_hot_give(net, conn);
     }
-    deadline_clear(&net->deadline, conn);
     row->state = TCP_FREE;
     row->flags &= (uint8_t)~TCP_ROW_ACK_OWED;
     row->keepalive_probes = (uint8_t)why;

@@ -88,9 +88,8 @@ static void trim(const struct tcp_row *row, struct arrival *arrival)
 {
     uint32_t size = (uint32_t)arrival->octets.size;
     if (seq_is_before(arrival->seq, row->rcv_nxt)) {
-        uint32_t old = row->rcv_nxt - arrival->seq;
-        arrival->octets = bytes_from(arrival->octets, old);
-        arrival->has_fin = arrival->has_fin && old <= size;
+        /* Its end lies in the window (step 1), so a FIN is not old. */
+        arrival->octets = bytes_from(arrival->octets, row->rcv_nxt - arrival->seq);
         arrival->seq = row->rcv_nxt;
         size = (uint32_t)arrival->octets.size;
     }

@@ -43,6 +43,23 @@ static void time_wait_answers_a_fin(void **state)
     script_close(&script);
 }
 
+/* Old octets to a record are answered, but not as often as they come. */
+static void time_wait_answers_in_moderation(void **state)
+{
+    (void)state;
+    close_first();
+    for (uint32_t i = 0; i < 10; i++)
+        script_input(&script, TCP_ACK, (uint32_t)-5, 1, BYTES("old"));
+    script_turn(&script);
+    script_expect(&script, TCP_ACK, 1, 1, 0);
+    script_expect_none(&script);
+    script.now_ns += NS_PER_SECOND;
+    script_input(&script, TCP_ACK, (uint32_t)-5, 1, BYTES("old"));
+    script_turn(&script);
+    script_expect(&script, TCP_ACK, 1, 1, 0);
+    script_close(&script);
+}
+
 /* RFC 1337: resets do not end TIME_WAIT; plain acknowledgements get no answer. */
 static void time_wait_ignores_resets(void **state)
 {
@@ -148,6 +165,8 @@ static void fin_wait_2_does_not_wait_for_ever(void **state)
     script_turn(&script);
     script_expect(&script, TCP_FIN | TCP_ACK, 0, 0, 0);
     script_input(&script, TCP_ACK, 0, 1, BYTES(""));
+    assert_int_equal(tcp_hot_of(script.net, &script.net->rows[script.conn])->orphan_at_ns,
+                     script.now_ns + TCP_ORPHAN_NS);
     script_advance(&script, 50 * NS_PER_SECOND);
     script_input(&script, TCP_ACK, 0, 1, BYTES("still here"));
     script_advance(&script, 50 * NS_PER_SECOND);
@@ -204,6 +223,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(time_wait_answers_a_fin),
+        cmocka_unit_test(time_wait_answers_in_moderation),
         cmocka_unit_test(time_wait_ignores_resets),
         cmocka_unit_test(time_wait_makes_way_for_a_newer_syn),
         cmocka_unit_test(a_newer_timestamp_opens_anew),

@@ -380,6 +380,55 @@ static void three_duplicates_resend(void **state)
     script_close(&script);
 }
 
+/* Karn (RFC 6298 3): what was sent twice measures nothing, by fast retransmit either. */
+static void a_fast_retransmit_spoils_the_measurement(void **state)
+{
+    (void)state;
+    open_script();
+    assert_int_equal(script_send(&script, 0, 4 * SCRIPT_MSS), ERROR_NONE);
+    script_turn(&script);
+    script_advance(&script, 900 * NS_PER_MS);
+    for (uint32_t i = 0; i < 3; i++)
+        script_input(&script, TCP_ACK, 0, 0, BYTES(""));
+    assert_int_equal(script_metric(&script, METRIC_TCP_FAST_RETRANSMITS), 1);
+    script_advance(&script, 10 * NS_PER_MS);
+    script_input(&script, TCP_ACK, 0, 4 * SCRIPT_MSS, BYTES(""));
+    assert_int_equal(tcp_hot_of(script.net, &script.net->rows[script.conn])->srtt_us, 0);
+    script_close(&script);
+}
+
+/* RFC 7323 2.3: both windows are scaled, ours in what is taken, theirs in what is sent. */
+static void windows_are_scaled_both_ways(void **state)
+{
+    (void)state;
+    script_open(&script);
+    script.options.receive_window = 1 << 20;
+    script.options.send_bytes_max = 1 << 20;
+    script_start(&script);
+    const uint8_t options[8] = {TCP_OPTION_MSS, 4, 5, 0xb4, TCP_OPTION_NOP,
+                                TCP_OPTION_WINDOW_SCALE, 3, 4};
+    (void)script_syn(&script, 999, bytes_of(options, sizeof options));
+    script.window = 500; /* 8,000 */
+    script_input(&script, TCP_ACK, 0, 0, BYTES("x"));
+    script.conn = script.events.items[0].conn;
+    script_turn(&script);
+    struct sent sent = {0};
+    assert_true(script_next(&script, &sent));
+    assert_int_equal((uint32_t)sent.window << script.net->rows[script.conn].rcv_scale, 1 << 20);
+    script_input(&script, TCP_ACK, 900000, 0, BYTES("far, but within"));
+    assert_int_equal(script_metric(&script, METRIC_TCP_OUT_OF_ORDER), 1);
+    script_turn(&script);
+    assert_true(script_next(&script, &sent));
+    assert_int_equal(sent.ack, 1);
+    assert_int_equal(script_send(&script, 0, 100000), ERROR_NONE);
+    script_turn(&script);
+    uint32_t octets = 0;
+    while (script_next(&script, &sent))
+        octets += (uint32_t)sent.payload.size;
+    assert_in_range(octets, 8000 - 1460, 8000);
+    script_close(&script);
+}
+
 /* A window update, or an ACK that carries octets, is no duplicate. */
 static void not_every_repeated_ack_is_a_duplicate(void **state)
 {
@@ -431,6 +480,8 @@ int main(void)
         cmocka_unit_test(old_timestamps_are_refused),
         cmocka_unit_test(without_an_extension_a_gap_is_not_kept),
         cmocka_unit_test(three_duplicates_resend),
+        cmocka_unit_test(a_fast_retransmit_spoils_the_measurement),
+        cmocka_unit_test(windows_are_scaled_both_ways),
         cmocka_unit_test(not_every_repeated_ack_is_a_duplicate),
         cmocka_unit_test(an_ack_on_a_parked_row_borrows_nothing),
     };

@@ -260,6 +260,22 @@ static void a_syn_ack_connects(void **state)
     script_close(&script);
 }
 
+/* Karn: which of two SYNs was answered nobody knows, so nothing is measured; one SYN measures. */
+static void only_a_lone_syn_measures(void **state)
+{
+    (void)state;
+    for (uint32_t syns = 1; syns <= 2; syns++) {
+        connect_peer();
+        script_advance(&script, (syns - 1) * 1100 * NS_PER_MS + 30 * NS_PER_MS);
+        answer(TCP_SYN | TCP_ACK, 70000, 5001);
+        assert_int_equal(script_event_count(&script, NET_CONNECTED), 1);
+        const struct tcp_hot *hot = tcp_hot_of(script.net, &script.net->rows[script.conn]);
+        assert_int_equal(hot->srtt_us, syns == 1 ? 30000 : 0);
+        abort_all();
+        script_close(&script);
+    }
+}
+
 /* A wrong acknowledgement is reset and opens nothing; a blind reset does nothing; the right reset
  * refuses. */
 static void only_the_right_answer_counts(void **state)
@@ -316,6 +332,7 @@ int main(void)
         cmocka_unit_test(accepts_over_the_rate_wait),
         cmocka_unit_test(full_rows_drop_syns),
         cmocka_unit_test(a_syn_ack_connects),
+        cmocka_unit_test(only_a_lone_syn_measures),
         cmocka_unit_test(only_the_right_answer_counts),
         cmocka_unit_test(an_opener_may_think_better_of_it),
     };
