@@ -14,7 +14,8 @@ static const struct bench_command {
     int (*run)(int argc, char **argv);
     const char *help;
 } bench_commands[] = {
-    {"rows", bench_rows, "memory and lookup of streams at rest: [--count N] [--hugepages] [--json]"},
+    {"rows", bench_rows, "memory and lookup of streams at rest: [--count N] [--hugepages] "
+                         "[--json]"},
     {"xml", bench_xml, "XML reading against Expat: [--compare expat] [--rounds N] [--json]"},
 };
 

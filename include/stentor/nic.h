@@ -38,10 +38,10 @@
 #define PACKET_FILL_TCP 0x20u
 
 struct packet {
-    uint8_t *data;      /* first octet of the Ethernet frame */
+    uint8_t *frame;     /* first octet of the Ethernet frame */
     uint32_t rss_hash;  /* as the port gave it, or 0 */
     uint16_t size;      /* octets in the frame */
-    uint16_t room;      /* octets that may be written from data on (>= size) */
+    uint16_t room;      /* octets that may be written from frame on (>= size) */
     uint16_t flags;     /* PACKET_* */
     uint16_t ip_offset; /* to send: offset of the IP header */
     void *buffer;       /* the maker's own */

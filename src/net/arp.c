@@ -20,7 +20,7 @@ static const uint8_t nobody[ETHERNET_MAC_SIZE];
 static void fill_frame(struct net *net, struct packet *packet, uint16_t operation,
                        const uint8_t to[ETHERNET_MAC_SIZE], struct be32 target)
 {
-    struct ethernet_header *ethernet = (void *)packet->data;
+    struct ethernet_header *ethernet = (void *)packet->frame;
     struct arp_header *arp = (void *)(ethernet + 1);
     memcpy(arp->target_mac, operation == ARP_REPLY ? to : nobody, sizeof arp->target_mac);
     memcpy(ethernet->destination, to, sizeof ethernet->destination);

@@ -56,7 +56,7 @@ struct packet;
 /* Announces our address and asks for the gateway. */
 void arp_start(struct net *net);
 /* An ARP frame, Ethernet header (or tag) already read; `arp` is what follows it. May send the
- * packet back as a reply, in which case packet->data is NULL afterwards. */
+ * packet back as a reply, in which case packet->frame is NULL afterwards. */
 void arp_input(struct net *net, struct packet *packet, struct bytes arp);
 /* The MAC to send to `to` by, or NULL when it is not known (asked for, the caller drops). *hint
  * is ARP_NONE or what an earlier call left there. */

@@ -12,7 +12,7 @@ static void answer_echo(struct net *net, struct packet *packet, const struct fra
 {
     uint32_t size = (uint32_t)(NET_TCP_OFFSET + frame->icmp.size);
     ASSERT(size <= packet->size);
-    struct ethernet_header *ethernet = (void *)packet->data;
+    struct ethernet_header *ethernet = (void *)packet->frame;
     struct ip_header *ip = (void *)(ethernet + 1);
     struct icmp_header *icmp = (void *)(ip + 1);
 

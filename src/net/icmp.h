@@ -14,7 +14,7 @@
 #define ICMP_REPLIES_PER_SECOND 1000u
 #define ICMP_REPLIES_BURST 50u
 
-/* May send the packet back, in which case packet->data is NULL afterwards. */
+/* May send the packet back, in which case packet->frame is NULL afterwards. */
 void icmp_input(struct net *net, struct packet *packet, const struct frame *frame);
 
 #endif

@@ -172,7 +172,7 @@ static bool read_tag(struct cursor *cursor, uint16_t *type, struct frame *frame)
 
 void frame_read(const struct net_link *link, const struct packet *packet, struct frame *frame)
 {
-    struct cursor cursor = cursor_of(bytes_of(packet->data, packet->size));
+    struct cursor cursor = cursor_of(bytes_of(packet->frame, packet->size));
     struct bytes ethernet;
     if (!cursor_take(&cursor, sizeof(struct ethernet_header), &ethernet))
         return drop(frame, METRIC_NET_DROP_ETHERNET_SHORT);

@@ -146,7 +146,7 @@ static_assert(NIC_BURST_MAX <= TCP_TABLE_BATCH_MAX, "one batch a burst");
 static void judge_burst(struct net *net, struct burst *burst)
 {
     for (uint32_t i = 0; i < burst->count; i++)
-        __builtin_prefetch(burst->packets[i].data);
+        __builtin_prefetch(burst->packets[i].frame);
     uint32_t lookup_count = 0;
     for (uint32_t i = 0; i < burst->count; i++) {
         struct frame *frame = &burst->frames[i];
@@ -209,7 +209,7 @@ static uint32_t run_burst(struct net *net, struct burst *burst, struct net_event
             break;
         uint32_t events_before = events->count;
         input_frame(net, burst, i, events);
-        if (burst->packets[i].data == NULL)
+        if (burst->packets[i].frame == NULL)
             continue;
         if (events->count != events_before)
             net->held[net->held_count++] = burst->packets[i];

@@ -9,12 +9,12 @@
 static void write_headers(struct net *net, struct packet *packet, uint32_t to,
                           const uint8_t mac[ETHERNET_MAC_SIZE])
 {
-    struct ethernet_header *ethernet = (void *)packet->data;
+    struct ethernet_header *ethernet = (void *)packet->frame;
     memmove(ethernet->destination, mac, sizeof ethernet->destination);
     memcpy(ethernet->source, net->link.mac, sizeof ethernet->source);
     ethernet->type = be16_of(ETHERNET_TYPE_IPV4);
 
-    struct ip_header *ip = (void *)(packet->data + sizeof *ethernet);
+    struct ip_header *ip = (void *)(packet->frame + sizeof *ethernet);
     *ip = (struct ip_header){
         .version_size = 4u << 4 | sizeof *ip / 4,
         .fragment = be16_of(IP_DONT_FRAGMENT),
@@ -40,26 +40,26 @@ uint8_t *net_packet_begin(struct net *net, uint16_t *hint, const struct net_addr
         return NULL;
     }
     write_headers(net, packet, net_address_ipv4(to), mac);
-    return packet->data + NET_TCP_OFFSET;
+    return packet->frame + NET_TCP_OFFSET;
 }
 
 /* Where the source address stands in a frame that frame_read() called IP. */
 static uint32_t source_of(const struct packet *packet)
 {
-    const struct ethernet_header *ethernet = (const void *)packet->data;
+    const struct ethernet_header *ethernet = (const void *)packet->frame;
     uint32_t offset = sizeof *ethernet;
     if (be16_get(ethernet->type) == ETHERNET_TYPE_VLAN)
         offset += sizeof(struct vlan_tag);
     ASSERT(packet->size >= offset + sizeof(struct ip_header));
-    const struct ip_header *ip = (const void *)(packet->data + offset);
+    const struct ip_header *ip = (const void *)(packet->frame + offset);
     return be32_get(ip->source);
 }
 
 uint8_t *net_packet_reply(struct net *net, struct packet *received, uint32_t tcp_size_max,
                           struct packet *packet)
 {
-    ASSERT(received->data != NULL);
-    const struct ethernet_header *ethernet = (const void *)received->data;
+    ASSERT(received->frame != NULL);
+    const struct ethernet_header *ethernet = (const void *)received->frame;
     uint32_t to = source_of(received);
     if (received->room >= NET_TCP_OFFSET + tcp_size_max) {
         *packet = *received;
@@ -69,7 +69,7 @@ uint8_t *net_packet_reply(struct net *net, struct packet *received, uint32_t tcp
         return NULL;
     }
     write_headers(net, packet, to, ethernet->source);
-    return packet->data + NET_TCP_OFFSET;
+    return packet->frame + NET_TCP_OFFSET;
 }
 
 static void add_outgoing(struct net *net, struct packet *packet)
@@ -85,7 +85,7 @@ void net_packet_send(struct net *net, struct packet *packet, uint32_t tcp_size)
     uint32_t size = NET_TCP_OFFSET + tcp_size;
     ASSERT(tcp_size >= sizeof(struct tcp_header));
     ASSERT(size <= packet->room);
-    struct ip_header *ip = (void *)(packet->data + packet->ip_offset);
+    struct ip_header *ip = (void *)(packet->frame + packet->ip_offset);
     ip->size = be16_of((uint16_t)(sizeof *ip + tcp_size));
     packet->size = (uint16_t)size;
     add_outgoing(net, packet);

@@ -93,7 +93,7 @@ void nic_checksum_fill(struct packet *packet)
     packet->flags = (uint16_t)(packet->flags & ~(PACKET_FILL_IP | PACKET_FILL_TCP));
     ASSERT(packet->ip_offset >= ETHERNET_SIZE);
     ASSERT(packet->size >= packet->ip_offset + IPV4_SIZE_MIN);
-    uint8_t *ip = packet->data + packet->ip_offset;
+    uint8_t *ip = packet->frame + packet->ip_offset;
     uint16_t header_size = (uint16_t)((ip[0] & 0x0fu) * 4u);
     uint16_t total = u16_at(ip + 2);
     ASSERT(header_size >= IPV4_SIZE_MIN);

@@ -57,7 +57,7 @@ static struct packet packet_of(struct rte_mbuf *mbuf)
 {
     uint32_t room = (uint32_t)mbuf->buf_len - mbuf->data_off;
     return (struct packet){
-        .data = rte_pktmbuf_mtod(mbuf, uint8_t *),
+        .frame = rte_pktmbuf_mtod(mbuf, uint8_t *),
         .rss_hash = mbuf->ol_flags & RTE_MBUF_F_RX_RSS_HASH ? mbuf->hash.rss : 0,
         .size = mbuf->data_len,
         .room = (uint16_t)room,
@@ -220,7 +220,7 @@ static void dpdk_release(struct nic_queue *nic, struct packet *packets, uint32_t
  * the pseudo header's sum in the TCP field. */
 static void ask_port(struct rte_mbuf *mbuf, struct packet *packet, uint64_t offloads)
 {
-    struct rte_ipv4_hdr *ip = (struct rte_ipv4_hdr *)(void *)(packet->data + packet->ip_offset);
+    struct rte_ipv4_hdr *ip = (struct rte_ipv4_hdr *)(void *)(packet->frame + packet->ip_offset);
     uint16_t wanted = packet->flags;
     mbuf->l2_len = packet->ip_offset & 0x7fu;
     mbuf->l3_len = rte_ipv4_hdr_len(ip);
@@ -230,7 +230,7 @@ static void ask_port(struct rte_mbuf *mbuf, struct packet *packet, uint64_t offl
     }
     if (wanted & PACKET_FILL_TCP && offloads & RTE_ETH_TX_OFFLOAD_TCP_CKSUM) {
         struct rte_tcp_hdr *tcp =
-            (struct rte_tcp_hdr *)(void *)(packet->data + packet->ip_offset + mbuf->l3_len);
+            (struct rte_tcp_hdr *)(void *)(packet->frame + packet->ip_offset + mbuf->l3_len);
         mbuf->l4_len = (tcp->data_off >> 4) * 4u & 0xffu;
         mbuf->ol_flags |= RTE_MBUF_F_TX_IPV4 | RTE_MBUF_F_TX_TCP_CKSUM;
         tcp->cksum = rte_ipv4_phdr_cksum(ip, mbuf->ol_flags);
@@ -245,14 +245,14 @@ static struct rte_mbuf *seal(struct dpdk_queue *queue, struct packet *packet)
     struct rte_mbuf *mbuf = packet->buffer;
     const uint8_t *start = mbuf->buf_addr;
     ASSERT(packet->size >= ETHERNET_SIZE);
-    ASSERT(packet->data >= start);
-    ASSERT(packet->data + packet->size <= start + mbuf->buf_len);
+    ASSERT(packet->frame >= start);
+    ASSERT(packet->frame + packet->size <= start + mbuf->buf_len);
     ASSERT(rte_mbuf_refcnt_read(mbuf) == 1);
     if (packet->size > queue->port->device.frame_max) {
         metric_count(queue->queue.metrics, METRIC_NIC_DROP_TX_OVERSIZE);
         return NULL;
     }
-    mbuf->data_off = (uint16_t)(packet->data - start);
+    mbuf->data_off = (uint16_t)(packet->frame - start);
     mbuf->data_len = packet->size;
     mbuf->pkt_len = packet->size;
     mbuf->ol_flags &=

@@ -255,7 +255,7 @@ static struct sim_end *end_of(struct nic_queue *queue)
 static struct packet packet_of(struct buffer *buffer)
 {
     return (struct packet){
-        .data = buffer->octets,
+        .frame = buffer->octets,
         .size = buffer->size,
         .room = buffer->room,
         .buffer = buffer,
@@ -335,10 +335,10 @@ static void transmit_one(struct sim_end *end, struct packet *packet)
     ASSERT(packet->size <= packet->room);
     nic_checksum_fill(packet);
     uint16_t size = packet->size;
-    const uint8_t *data = packet->data;
+    const uint8_t *frame = packet->frame;
     struct buffer *buffer = take_back(end, packet);
-    ASSERT(data >= buffer->octets);
-    ASSERT(data + size <= buffer->octets + buffer->room);
+    ASSERT(frame >= buffer->octets);
+    ASSERT(frame + size <= buffer->octets + buffer->room);
 
     bool is_oversize = size > end->queue.mtu + FRAME_EXTRA;
     if (is_oversize || happens(end->sim, end->sim->faults.refuse_transmit_ppm)) {
@@ -346,7 +346,7 @@ static void transmit_one(struct sim_end *end, struct packet *packet)
         buffer_give(end->sim, buffer);
         return;
     }
-    memmove(buffer->octets, data, size); /* the taker may have moved the start of the frame */
+    memmove(buffer->octets, frame, size); /* the taker may have moved the start of the frame */
     buffer->size = size;
     buffer->place = PLACE_STAGED;
     if (end->staged_count == NIC_BURST_MAX)

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * A phone by libstrophe, driven by lines (clients.py has the protocol): commands on stdin, events on
- * stdout, fields apart by TAB. Built by clients.py. One thread: stdin is polled between turns of
- * the library. */
+ * A phone by libstrophe, driven by lines (clients.py has the protocol): commands on stdin, events
+ * on stdout, fields apart by TAB. Built by clients.py. One thread: stdin is polled between turns
+ * of the library. */
 #include <fcntl.h>
 #include <stdarg.h>
 #include <stdio.h>

@@ -46,8 +46,8 @@ static bool input(uint16_t operation, const uint8_t *sender_mac, uint32_t sender
     write_ethernet(&into, every_mac, sender_mac, ETHERNET_TYPE_ARP);
     write_arp(&into, operation, sender_mac, sender, target);
     struct packet packet = fake_nic_frame(&nic, bytes_of(octets, sizeof octets), 0);
-    arp_input(&net, &packet, bytes_of(packet.data + 14, packet.size - 14u));
-    bool is_answered = packet.data == NULL;
+    arp_input(&net, &packet, bytes_of(packet.frame + 14, packet.size - 14u));
+    bool is_answered = packet.frame == NULL;
     fake_nic_done(&nic, &packet);
     net_packets_flush(&net);
     return is_answered;
@@ -292,8 +292,8 @@ static void survives_malformed_frames(void **state)
         struct writer into = writer_of(octets, sizeof octets);
         write_arp(&into, ARP_REQUEST, peer_mac, PEER_IPV4, OUR_IPV4);
         struct packet packet = fake_nic_frame(&nic, bytes_of(octets, size), size);
-        arp_input(&net, &packet, bytes_of(packet.data, packet.size));
-        assert_non_null(packet.data);
+        arp_input(&net, &packet, bytes_of(packet.frame, packet.size));
+        assert_non_null(packet.frame);
         fake_nic_done(&nic, &packet);
     }
     assert_int_equal(count_of(METRIC_NET_DROP_ARP_MALFORMED), sizeof octets);
@@ -302,8 +302,8 @@ static void survives_malformed_frames(void **state)
         write_arp(&into, ARP_REQUEST, peer_mac, PEER_IPV4, OUR_IPV4);
         octets[octet] ^= 0x80;
         struct packet packet = fake_nic_frame(&nic, bytes_of(octets, sizeof octets), 0);
-        arp_input(&net, &packet, bytes_of(packet.data, packet.size));
-        assert_non_null(packet.data);
+        arp_input(&net, &packet, bytes_of(packet.frame, packet.size));
+        assert_non_null(packet.frame);
         fake_nic_done(&nic, &packet);
     }
     assert_int_equal(count_of(METRIC_NET_DROP_ARP_MALFORMED), sizeof octets + 8);

@@ -40,7 +40,7 @@ static bool fake_take(struct nic_queue *queue, struct packet *packet)
         return false;
     uint8_t *buffer = malloc(FAKE_BUFFER_SIZE);
     memset(buffer, 0xa5, FAKE_BUFFER_SIZE);
-    *packet = (struct packet){.data = buffer, .room = FAKE_BUFFER_SIZE, .buffer = buffer};
+    *packet = (struct packet){.frame = buffer, .room = FAKE_BUFFER_SIZE, .buffer = buffer};
     nic->buffers_out++;
     return true;
 }
@@ -58,7 +58,7 @@ static void fake_transmit(struct nic_queue *queue, struct packet *packets, uint3
     struct fake_nic *nic = fake_nic_of(queue);
     for (uint32_t i = 0; i < count; i++) {
         struct fake_frame *sent = &nic->sent[nic->sent_count++ % FAKE_SENT_MAX];
-        memcpy(sent->octets, packets[i].data, packets[i].size);
+        memcpy(sent->octets, packets[i].frame, packets[i].size);
         sent->size = packets[i].size;
         sent->flags = packets[i].flags;
         sent->ip_offset = packets[i].ip_offset;
@@ -102,13 +102,13 @@ static inline struct packet fake_nic_frame(struct fake_nic *nic, struct bytes oc
         memcpy(buffer, octets.at, octets.size);
     nic->buffers_out++;
     return (struct packet){
-        .data = buffer, .size = (uint16_t)octets.size, .room = (uint16_t)size, .buffer = buffer};
+        .frame = buffer, .size = (uint16_t)octets.size, .room = (uint16_t)size, .buffer = buffer};
 }
 
 /* Releases a packet that a module left alone. */
 static inline void fake_nic_done(struct fake_nic *nic, struct packet *packet)
 {
-    if (packet->data != NULL)
+    if (packet->frame != NULL)
         fake_release(&nic->queue, packet, 1);
     *packet = (struct packet){0};
 }

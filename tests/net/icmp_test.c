@@ -46,7 +46,7 @@ static bool input(void)
     frame_read(&net.link, &packet, &frame);
     assert_int_equal(frame.kind, FRAME_ICMP);
     icmp_input(&net, &packet, &frame);
-    bool is_answered = packet.data == NULL;
+    bool is_answered = packet.frame == NULL;
     fake_nic_done(&nic, &packet);
     net_packets_flush(&net);
     return is_answered;

@@ -334,7 +334,7 @@ static void survives_noise(void **state)
         frame_read(&link, &packet, &frame);
         if (frame.kind == FRAME_TCP) {
             struct bytes payload = frame.segment.payload;
-            assert_true(payload.at + payload.size <= packet.data + packet.size);
+            assert_true(payload.at + payload.size <= packet.frame + packet.size);
             assert_true(frame.segment.options.size <= TCP_OPTIONS_SIZE_MAX);
         }
         fake_nic_done(&nic, &packet);

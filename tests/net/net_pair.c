@@ -55,7 +55,7 @@ static void shim_twice(struct nic_queue *inner, const struct packet *packet)
 {
     struct packet copy;
     assert_true(nic_take(inner, &copy));
-    memcpy(copy.data, packet->data, packet->size);
+    memcpy(copy.frame, packet->frame, packet->size);
     copy.size = packet->size;
     copy.flags = packet->flags;
     copy.ip_offset = packet->ip_offset;

@@ -302,7 +302,7 @@ static void counts_drops(void **state)
     struct packet packets[4];
     packets[0] = packet_of(&(struct tcp_frame){.flags = 0});
     packets[1] = packet_of(&(struct tcp_frame){.flags = TCP_SYN});
-    packets[1].data[0] ^= 2;
+    packets[1].frame[0] ^= 2;
     packets[2] = packet_of(&(struct tcp_frame){.flags = TCP_SYN});
     packets[2].flags = PACKET_CHECKSUM_BAD;
     packets[3] = packet_of(&(struct tcp_frame){.flags = TCP_SYN});
@@ -386,7 +386,7 @@ static void survives_noise(void **state)
                                                        .flags = (uint8_t)random_u32(&random),
                                                        .payload = BYTES("noise")});
             if (random_below(&random, 2) == 0)
-                packets[i].data[random_below(&random, packets[i].size)] =
+                packets[i].frame[random_below(&random, packets[i].size)] =
                     (uint8_t)random_u32(&random);
             packets[i].flags = random_below(&random, 2) == 0 ? PACKET_IP_GOOD | PACKET_L4_GOOD : 0;
         }

@@ -126,11 +126,11 @@ static void replies_in_place(void **state)
     (void)state;
     for (uint32_t tag_size = 0; tag_size <= 4; tag_size += 4) {
         struct packet received = received_syn(tag_size, 0);
-        uint8_t *buffer = received.data;
+        uint8_t *buffer = received.frame;
         struct packet packet;
         uint8_t *at = net_packet_reply(&net, &received, 40, &packet);
         assert_ptr_equal(at, buffer + 34);
-        assert_null(received.data);
+        assert_null(received.frame);
         memset(at, 0, 40);
         net_packet_send(&net, &packet, 40);
         net_packets_flush(&net);
@@ -147,14 +147,14 @@ static void replies_in_a_fresh_packet(void **state)
     struct packet packet;
     uint8_t *at = net_packet_reply(&net, &received, 40, &packet);
     assert_non_null(at);
-    assert_non_null(received.data);
+    assert_non_null(received.frame);
     memset(at, 0, 40);
     net_packet_send(&net, &packet, 40);
     net_packets_flush(&net);
     assert_tcp_to(&nic.sent[0], FAR_IPV4, 40);
     nic.refuses_take = true;
     assert_null(net_packet_reply(&net, &received, 40, &packet));
-    assert_non_null(received.data);
+    assert_non_null(received.frame);
     fake_nic_done(&nic, &received);
 }
 

@@ -183,13 +183,13 @@ struct packet bench_expect(struct nic_queue *queue, uint32_t number)
         uint32_t count = nic_receive(queue, packets, NIC_BURST_MAX);
         struct packet found = {0};
         for (uint32_t i = 0; i < count; i++) {
-            if (frame_number(bytes_of(packets[i].data, packets[i].size)) == number &&
-                found.data == NULL)
+            if (frame_number(bytes_of(packets[i].frame, packets[i].size)) == number &&
+                found.frame == NULL)
                 found = packets[i];
             else
                 nic_release(queue, &packets[i], 1);
         }
-        if (found.data != NULL)
+        if (found.frame != NULL)
             return found;
         nic_wait(queue, NS_PER_MS, -1);
     }
@@ -202,7 +202,7 @@ void bench_send(struct nic_queue *queue, const uint8_t mac[6], uint32_t number, 
     CLAIM(nic_take(queue, &packet));
     CLAIM(packet.size == 0);
     CLAIM(packet.room >= queue->mtu + 18);
-    packet.size = (uint16_t)frame_write(packet.data, mac, number, size);
+    packet.size = (uint16_t)frame_write(packet.frame, mac, number, size);
     nic_transmit(queue, &packet, 1);
     CLAIM(packet.buffer == NULL);
     nic_flush(queue);
@@ -221,9 +221,9 @@ void bench_both_ways(struct nic_queue *queue, int kernel, size_t size_max)
         CLAIM(packet.room >= packet.size);
         CLAIM((packet.flags & PACKET_CHECKSUM_BAD) == 0);
         /* The packet itself goes back, shifted by two octets as after a header rewrite. */
-        packet.data += 2;
+        packet.frame += 2;
         packet.room = (uint16_t)(packet.room - 2);
-        packet.size = (uint16_t)frame_write(packet.data, everyone, 1000 + i, 60 + i);
+        packet.size = (uint16_t)frame_write(packet.frame, everyone, 1000 + i, 60 + i);
         packet.flags = 0;
         nic_transmit(queue, &packet, 1);
         nic_flush(queue);
@@ -245,7 +245,7 @@ void bench_oversize(struct nic_queue *queue, int kernel)
         CLAIM(nic_take(queue, &packets[i]));
         size_t size = i == 1 ? queue->mtu + 19u : 100;
         CLAIM(packets[i].room >= size);
-        packets[i].size = (uint16_t)frame_write(packets[i].data, everyone, 3000 + i, size);
+        packets[i].size = (uint16_t)frame_write(packets[i].frame, everyone, 3000 + i, size);
     }
     nic_transmit(queue, packets, 3);
     nic_flush(queue);
@@ -292,8 +292,8 @@ int kernel_connect(void)
 
 bool frame_is_tcp(const struct packet *packet)
 {
-    return packet->size >= 54 && packet->data[12] == 8 && packet->data[13] == 0 &&
-           packet->data[23] == 6;
+    return packet->size >= 54 && packet->frame[12] == 8 && packet->frame[13] == 0 &&
+           packet->frame[23] == 6;
 }
 
 void kernel_veth(void)

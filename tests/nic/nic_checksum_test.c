@@ -101,7 +101,7 @@ static struct packet frame_make(uint8_t *into, uint16_t ip_offset, uint16_t opti
     ip[10] = ip[11] = 0;
     uint8_t *tcp = ip + 20 + options;
     tcp[16] = tcp[17] = 0;
-    return (struct packet){.data = into,
+    return (struct packet){.frame = into,
                            .size = (uint16_t)(ip_offset + total),
                            .room = 2048,
                            .flags = PACKET_FILL_IP | PACKET_FILL_TCP,

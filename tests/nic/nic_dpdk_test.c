@@ -43,11 +43,11 @@ static void swap(uint8_t *a, uint8_t *b, size_t size)
 /* Turns the SYN into a SYN-ACK without options, checksums left to the port. */
 static void answer_syn(struct nic_queue *queue, struct packet *packet)
 {
-    uint8_t *ip = packet->data + 14;
+    uint8_t *ip = packet->frame + 14;
     uint8_t *tcp = ip + 20;
     uint32_t seq;
     CLAIM(tcp[13] == 0x02);
-    swap(packet->data, packet->data + 6, 6);
+    swap(packet->frame, packet->frame + 6, 6);
     swap(ip + 12, ip + 16, 4);
     swap(tcp, tcp + 2, 2);
     memcpy(&seq, tcp + 4, 4);
@@ -87,12 +87,12 @@ static void shake_hands(struct bench *bench, enum nic_offload offload)
         CLAIM(clock_now_ns() < end_ns);
         uint32_t count = nic_receive(queue, packets, NIC_BURST_MAX);
         for (uint32_t i = 0; i < count; i++) {
-            if (!frame_is_tcp(&packets[i]) || packets[i].data[47] != 0x02) {
+            if (!frame_is_tcp(&packets[i]) || packets[i].frame[47] != 0x02) {
                 nic_release(queue, &packets[i], 1);
                 continue;
             }
             uint16_t seen = packets[i].flags & (PACKET_IP_GOOD | PACKET_L4_GOOD);
-            CLAIM(nic_checksum_judge(bytes_of(packets[i].data, packets[i].size)) ==
+            CLAIM(nic_checksum_judge(bytes_of(packets[i].frame, packets[i].size)) ==
                   (PACKET_IP_GOOD | PACKET_L4_GOOD));
             CLAIM(seen == (offload == NIC_OFFLOAD_ALL ? PACKET_IP_GOOD | PACKET_L4_GOOD : 0));
             answer_syn(queue, &packets[i]);
@@ -148,7 +148,7 @@ static void flows_find_owners(struct bench *bench)
         for (uint32_t k = 0; k < QUEUES; k++) {
             uint32_t count = nic_receive(bench->queues[k], packets, NIC_BURST_MAX);
             for (uint32_t i = 0; i < count; i++) {
-                struct bytes frame = bytes_of(packets[i].data, packets[i].size);
+                struct bytes frame = bytes_of(packets[i].frame, packets[i].size);
                 if (!frame_is_tcp(&packets[i]))
                     continue;
                 seen[k]++;
@@ -171,7 +171,7 @@ static uint32_t count_ours(struct bench *bench, uint32_t k)
     uint32_t ours = 0;
     uint32_t count = nic_receive(bench->queues[k], packets, NIC_BURST_MAX);
     for (uint32_t i = 0; i < count; i++)
-        ours += frame_number(bytes_of(packets[i].data, packets[i].size)) != NOT_OURS;
+        ours += frame_number(bytes_of(packets[i].frame, packets[i].size)) != NOT_OURS;
     nic_release(bench->queues[k], packets, count);
     return ours;
 }
@@ -203,7 +203,7 @@ static void arp_finds_all(struct bench *bench)
         for (uint32_t k = 0; k < QUEUES; k++) {
             uint32_t count = nic_receive(bench->queues[k], packets, NIC_BURST_MAX);
             for (uint32_t i = 0; i < count; i++)
-                arps[k] += packets[i].data[12] == 8 && packets[i].data[13] == 6;
+                arps[k] += packets[i].frame[12] == 8 && packets[i].frame[13] == 6;
             nic_release(bench->queues[k], packets, count);
         }
     }
@@ -288,8 +288,8 @@ static void chained_and_cut(struct bench *bench, uint16_t id)
     CLAIM(rte_pktmbuf_chain(head, raw_mbuf(bench, 6, 900)) == 0);
     put(id, head);
     CLAIM(nic_receive(queue, &packet, 1) == 1);
-    CLAIM(packet.size == 1000 && frame_number(bytes_of(packet.data, packet.size)) == 5);
-    CLAIM(frame_number(bytes_of(packet.data + 100, 900)) == 6);
+    CLAIM(packet.size == 1000 && frame_number(bytes_of(packet.frame, packet.size)) == 5);
+    CLAIM(frame_number(bytes_of(packet.frame + 100, 900)) == 6);
     nic_release(queue, &packet, 1);
 
     head = raw_mbuf(bench, 7, 1500);
@@ -367,7 +367,7 @@ static void full_ring_body(void)
             refused++;
             continue;
         }
-        packet.size = (uint16_t)frame_write(packet.data, queue->mac, i, 60);
+        packet.size = (uint16_t)frame_write(packet.frame, queue->mac, i, 60);
         nic_transmit(queue, &packet, 1);
         sent++;
     }

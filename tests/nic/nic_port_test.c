@@ -93,9 +93,9 @@ static void memif_body(void)
         bench_send(queue, queue->mac, sent++, size);
         uint32_t count = nic_receive(queue, packets, NIC_BURST_MAX);
         for (uint32_t i = 0; i < count; i++) {
-            uint32_t number = frame_number(bytes_of(packets[i].data, packets[i].size));
+            uint32_t number = frame_number(bytes_of(packets[i].frame, packets[i].size));
             CLAIM(packets[i].size == 60 + number % 1455);
-            CLAIM(packets[i].data[packets[i].size - 1] == (number & 0xff));
+            CLAIM(packets[i].frame[packets[i].size - 1] == (number & 0xff));
             echoed++;
         }
         nic_release(queue, packets, count);

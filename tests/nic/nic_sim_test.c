@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Twin of src/nic/nic_sim.c: frames go where a switch sends them, in order and in virtual time;
+ * Twin of: nic_sim, nic_sim_trace.
+ * Frames go where a switch sends them, in order and in virtual time;
  * every fault comes at its rate and is counted; buffers balance; one seed, one trace. */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -54,12 +55,12 @@ static bool send_number(struct nic_queue *from, const uint8_t mac[6], uint32_t n
     assert_true(packet.room >= MTU + 18);
     assert_int_equal(packet.size, 0);
     packet.size = (uint16_t)(60 + number % 1400);
-    memset(packet.data, (int)(number & 0xff), packet.size);
-    memcpy(packet.data, mac, 6);
-    memcpy(packet.data + 6, from->mac, 6);
-    packet.data[12] = 0x88;
-    packet.data[13] = 0xb5; /* IEEE 802 local experimental */
-    memcpy(packet.data + 14, &number, sizeof number);
+    memset(packet.frame, (int)(number & 0xff), packet.size);
+    memcpy(packet.frame, mac, 6);
+    memcpy(packet.frame + 6, from->mac, 6);
+    packet.frame[12] = 0x88;
+    packet.frame[13] = 0xb5; /* IEEE 802 local experimental */
+    memcpy(packet.frame + 14, &number, sizeof number);
     nic_transmit(from, &packet, 1);
     assert_null(packet.buffer);
     return true;
@@ -68,7 +69,7 @@ static bool send_number(struct nic_queue *from, const uint8_t mac[6], uint32_t n
 static uint32_t number_of(const struct packet *packet)
 {
     uint32_t number;
-    memcpy(&number, packet->data + 14, sizeof number);
+    memcpy(&number, packet->frame + 14, sizeof number);
     return number;
 }
 
@@ -149,12 +150,12 @@ static void received_packet_is_reused(void **state)
     nic_flush(wire.ends[0]);
     nic_sim_advance(wire.sim, 0);
     assert_int_equal(nic_receive(wire.ends[1], &packet, 1), 1);
-    packet.data += 8;
+    packet.frame += 8;
     packet.room = (uint16_t)(packet.room - 8);
     packet.size = 60;
-    memcpy(packet.data, macs[0], 6);
+    memcpy(packet.frame, macs[0], 6);
     uint32_t number = 77;
-    memcpy(packet.data + 14, &number, sizeof number);
+    memcpy(packet.frame + 14, &number, sizeof number);
     nic_transmit(wire.ends[1], &packet, 1);
     nic_flush(wire.ends[1]);
     nic_sim_advance(wire.sim, 1);
@@ -245,14 +246,14 @@ static void corruption_flips_one_bit(void **state)
         memcpy(sent, macs[1], 6);
         assert_true(nic_take(wire.ends[0], &packet));
         packet.size = sizeof sent;
-        memcpy(packet.data, sent, sizeof sent);
+        memcpy(packet.frame, sent, sizeof sent);
         nic_transmit(wire.ends[0], &packet, 1);
         nic_flush(wire.ends[0]);
         nic_sim_advance(wire.sim, round);
         assert_int_equal(nic_receive(wire.ends[1], &packet, 1), 1);
         uint32_t flips = 0;
         for (uint32_t i = 0; i < sizeof sent; i++) {
-            int bits = __builtin_popcount((unsigned int)(packet.data[i] ^ sent[i]));
+            int bits = __builtin_popcount((unsigned int)(packet.frame[i] ^ sent[i]));
             flips += (uint32_t)bits;
             hits[i < 6 ? 0 : i < 14 ? 1 : 2] += (uint32_t)bits;
         }
@@ -329,8 +330,8 @@ static void exhausted_heap_refuses(void **state)
     assert_int_equal(metric_get(&wire.metrics[0], METRIC_NIC_NO_BUFFER), 1);
     for (uint32_t i = 0; i < taken; i++) {
         packets[i].size = 60;
-        memset(packets[i].data, 0, 60);
-        memcpy(packets[i].data, macs[1], 6);
+        memset(packets[i].frame, 0, 60);
+        memcpy(packets[i].frame, macs[1], 6);
     }
     nic_transmit(wire.ends[0], packets, taken);
     nic_flush(wire.ends[0]);
@@ -351,11 +352,11 @@ static void send_syn(struct nic_queue *from, const uint8_t mac[6])
     struct packet packet;
     assert_true(nic_take(from, &packet));
     packet.size = 14 + sizeof ip_tcp;
-    memcpy(packet.data, mac, 6);
-    memcpy(packet.data + 6, from->mac, 6);
-    packet.data[12] = 0x08;
-    packet.data[13] = 0;
-    memcpy(packet.data + 14, ip_tcp, sizeof ip_tcp);
+    memcpy(packet.frame, mac, 6);
+    memcpy(packet.frame + 6, from->mac, 6);
+    packet.frame[12] = 0x08;
+    packet.frame[13] = 0;
+    memcpy(packet.frame + 14, ip_tcp, sizeof ip_tcp);
     packet.flags = PACKET_FILL_IP | PACKET_FILL_TCP;
     packet.ip_offset = 14;
     nic_transmit(from, &packet, 1);
@@ -373,7 +374,7 @@ static void checksums_are_filled_and_judged(void **state)
     nic_sim_advance(wire.sim, 1);
     assert_int_equal(nic_receive(wire.ends[1], &packet, 1), 1);
     assert_int_equal(packet.flags, 0);
-    assert_int_equal(nic_checksum_judge(bytes_of(packet.data, packet.size)),
+    assert_int_equal(nic_checksum_judge(bytes_of(packet.frame, packet.size)),
                      PACKET_IP_GOOD | PACKET_L4_GOOD);
     nic_release(wire.ends[1], &packet, 1);
 

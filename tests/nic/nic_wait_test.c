@@ -174,7 +174,7 @@ static void sleep_body(void)
         nic_wait(queue, 2 * NS_PER_SECOND, wake);
         CLAIM(clock_now_ns() - before_ns < NS_PER_SECOND);
         CLAIM(nic_receive(queue, &found, 1) == 1);
-        CLAIM(frame_number(bytes_of(found.data, found.size)) == 100 + i);
+        CLAIM(frame_number(bytes_of(found.frame, found.size)) == 100 + i);
         nic_release(queue, &found, 1);
     }
     bench_close(&bench);
