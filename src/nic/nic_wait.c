@@ -92,10 +92,19 @@ static void disarm(struct dpdk_queue *queue)
     (void)rte_epoll_wait(queue->epoll_descriptor, &event, 1, 0);
 }
 
+/* EAL's epoll is edge-triggered. net_tap's receive says "nothing" until its signal handler has run,
+ * so an edge can be used up by a look that came too early, and the packet would wait for the next
+ * one. The queue's own descriptor, polled level-triggered, stays readable until it is read. */
+static int packet_descriptor(const struct dpdk_queue *queue)
+{
+    int level = rte_eth_dev_rx_intr_ctl_q_get_fd(queue->port_id, queue->queue.index);
+    return level >= 0 ? level : queue->epoll_descriptor;
+}
+
 static void sleep_on(struct dpdk_queue *queue, uint64_t timeout_ns, int wake_descriptor)
 {
     /* poll() skips negative descriptors. */
-    struct pollfd descriptors[] = {{queue->epoll_descriptor, POLLIN, 0},
+    struct pollfd descriptors[] = {{packet_descriptor(queue), POLLIN, 0},
                                    {queue->steer_descriptor, POLLIN, 0},
                                    {wake_descriptor, POLLIN, 0}};
     struct timespec timeout = {(time_t)(timeout_ns / NS_PER_SECOND),
