@@ -47,8 +47,8 @@ enum error control_push_begin(struct control *control, const struct push_request
         }
         orders[i]->job = job;
         /* The ring holds more than PUSH_RUNNING_MAX and all that admin can have out. */
-        if (!control_give(control, orders[i]))
-            ASSERT(!"a worker's order ring is full");
+        bool is_given = control_give(control, orders[i]);
+        ASSERT(is_given);
     }
     if (error == ERROR_NONE)
         *id = job->id;

@@ -101,7 +101,7 @@ static void presence(struct worker *worker, uint32_t conn, const struct effect *
     presence_text_forget(worker, row);
     bool is_available = effect->presence.type == STANZA_PRESENCE_AVAILABLE;
     /* A refused copy costs the others the status text at their next login, no more. */
-    if (is_available)
+    if (is_available && effect->presence.says_more)
         row->presence_text = blob_create_copy(&worker->blobs, effect->presence.rendered);
     session_set_presence(&worker->sessions, conn, is_available, effect->presence.priority,
                          (uint8_t)effect->presence.show);

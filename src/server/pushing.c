@@ -21,7 +21,7 @@ void pushing_begin(struct worker *worker, const struct push_job *job)
         worker->push_count++;
         return;
     }
-    ASSERT(!"control begins at most WORKER_PUSHES_MAX pushes at once");
+    ASSERT(worker->push_count < WORKER_PUSHES_MAX); /* control begins no more at once */
 }
 
 /* What became of one matched connection. False when it has to be tried again. */
@@ -108,8 +108,9 @@ static void tell(struct worker *worker, struct worker_push *push)
     push->acked_told = acked;
     push->lost_told = lost;
     push->told_at_ns = worker->now_ns;
-    if (!server_give_report(worker->server, report))
-        ASSERT(!"the report ring holds more than all workers can have out");
+    /* The ring holds more than all workers can have out. */
+    bool is_given = server_give_report(worker->server, report);
+    ASSERT(is_given);
     if (!is_over)
         return;
     blob_put(&worker->blobs, push->blob);
