@@ -204,7 +204,7 @@ INLINE bool value(struct walk *walk, size_t name_at, size_t equals, uint64_t hea
     if (value_end + 2 >= walk->end || octets[value_end] != two >> 8)
         return false;
     uint64_t bit = xml_name_bit(octets + name_at, size);
-    if ((walk->names_seen & bit) != 0 || walk->node == walk->tag_end)
+    if ((walk->names_seen & bit) != 0 || walk->node >= walk->tag_end)
         return false;
     uint64_t outer = pair(name_at, value_end + 1);
     struct xml_node *node = walk->node;
@@ -299,8 +299,8 @@ INLINE bool start_tag(struct walk *walk)
     size_t size = stop - name_at;
     struct xml_node *node = walk->node;
     if (stop + 1 >= walk->end || !xml_is_ascii_name_start(walk->octets[name_at]) ||
-        size == NAME_BYTES_MAX || index_of(walk, node) == limits->nodes_max ||
-        depth_of(walk) == limits->depth_max)
+        size == NAME_BYTES_MAX || index_of(walk, node) >= limits->nodes_max ||
+        depth_of(walk) >= limits->depth_max)
         return false;
     uint8_t octet = walk->octets[stop];
     if (octet == ':' || octet >= 0x80)
@@ -372,7 +372,7 @@ INLINE bool text(struct walk *walk)
         head |= (uint64_t)XML_NODE_IS_ESCAPED << 40;
     }
     if (stop + 1 >= walk->end || walk->octets[stop] != '<' ||
-        index_of(walk, walk->node) == walk->reader->limits->nodes_max || depth_of(walk) == 0)
+        index_of(walk, walk->node) >= walk->reader->limits->nodes_max || depth_of(walk) == 0)
         return false;
     struct xml_node *node = walk->node++;
     uint64_t extent = pair(walk->pos, stop);

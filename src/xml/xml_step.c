@@ -10,7 +10,7 @@
 struct xml_node *xml_push(struct xml_reader *reader, enum xml_node_kind kind, uint32_t at)
 {
     struct xml_progress *progress = &reader->progress;
-    if (progress->node_count == reader->limits->nodes_max) {
+    if (progress->node_count >= reader->limits->nodes_max) {
         (void)xml_step_bad(reader, XML_FAULT_TOO_MANY_NODES, at);
         return NULL;
     }

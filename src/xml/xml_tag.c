@@ -81,7 +81,7 @@ enum xml_step xml_step_open(struct xml_reader *reader)
     enum xml_step step = step_qualified(reader, progress->pos + 1, &name);
     if (step != XML_STEP_ON)
         return step;
-    if (progress->depth == reader->limits->depth_max)
+    if (progress->depth >= reader->limits->depth_max)
         return xml_step_bad(reader, XML_FAULT_TOO_DEEP, progress->pos);
     struct xml_node *node = xml_push(reader, XML_NODE_ELEMENT, progress->pos);
     if (node == NULL)
@@ -343,7 +343,7 @@ static enum xml_step step_attribute_name(struct xml_reader *reader)
     if (has_attribute(reader, at, &name))
         return xml_step_bad(reader, XML_FAULT_ATTRIBUTE_TWICE, at);
     uint32_t count = progress->node_count - progress->levels[progress->depth + 1].node - 1;
-    if (count == reader->limits->attributes_max)
+    if (count >= reader->limits->attributes_max)
         return xml_step_bad(reader, XML_FAULT_TOO_MANY_ATTRIBUTES, at);
     struct xml_node *node = xml_push(reader, XML_NODE_ATTRIBUTE, at);
     if (node == NULL)

@@ -158,6 +158,35 @@ static void limits_hold(void **state)
     harness_fini(&harness);
 }
 
+/* A caller that tightens a limit in the middle of an item breaks the contract, but no memory: what
+ * is over the new limit is refused. */
+static void tighter_limits_midway_are_safe(void **state)
+{
+    (void)state;
+    static const struct xml_limits tight = {1000, 2, 1, 1};
+    static const char *const texts[] = {"<a b='' c='' d=''><e>f<g/></e></a>",
+                                        "<a b='' c='' d='' e='' f='' g='' h=''/>"};
+    struct harness harness;
+    struct xml_item item;
+    harness_init(&harness);
+    for (size_t i = 0; i < ARRAY_COUNT(texts); i++) {
+        size_t size = strlen(texts[i]);
+        for (size_t cut = 18; cut + 4 < size; cut++) {
+            struct xml_input input = xml_input_of(bytes_of(texts[i], cut));
+            assert_int_equal(
+                xml_read(harness.reader, XML_SCOPE_CLIENT, &harness.limits, &input, &item),
+                XML_NEED_MORE);
+            input = xml_input_of(bytes_of(texts[i], size));
+            enum xml_result result =
+                xml_read(harness.reader, XML_SCOPE_CLIENT, &tight, &input, &item);
+            assert_int_not_equal(result, XML_NEED_MORE);
+            if (cut < 20)
+                assert_int_equal(result, XML_BAD);
+        }
+    }
+    harness_fini(&harness);
+}
+
 /* The deepest and the largest that a reader can be made for. */
 static void outer_limits_hold(void **state)
 {
@@ -369,12 +398,19 @@ static void faults_have_names(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(items_have_kinds),      cmocka_unit_test(pieces_do_not_matter),
-        cmocka_unit_test(cuts_do_not_matter),    cmocka_unit_test(flipped_bits_get_one_verdict),
-        cmocka_unit_test(limits_hold),           cmocka_unit_test(outer_limits_hold),
-        cmocka_unit_test(faults_do_not_linger),  cmocka_unit_test(a_buffer_may_be_used_again),
-        cmocka_unit_test(inputs_may_take_turns), cmocka_unit_test(cost_is_linear),
-        cmocka_unit_test(memory_is_bounded),     cmocka_unit_test(faults_have_names),
+        cmocka_unit_test(items_have_kinds),
+        cmocka_unit_test(pieces_do_not_matter),
+        cmocka_unit_test(cuts_do_not_matter),
+        cmocka_unit_test(flipped_bits_get_one_verdict),
+        cmocka_unit_test(limits_hold),
+        cmocka_unit_test(tighter_limits_midway_are_safe),
+        cmocka_unit_test(outer_limits_hold),
+        cmocka_unit_test(faults_do_not_linger),
+        cmocka_unit_test(a_buffer_may_be_used_again),
+        cmocka_unit_test(inputs_may_take_turns),
+        cmocka_unit_test(cost_is_linear),
+        cmocka_unit_test(memory_is_bounded),
+        cmocka_unit_test(faults_have_names),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
