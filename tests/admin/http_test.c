@@ -259,8 +259,8 @@ static void survives_garbage(void **state)
         "GET / HTTP/1.1\r\nHost: x\r\nContent-Length: -1\r\n\r\n",
         "GET / HTTP/1.1\r\nHost: x\r\nContent-Length: 99999999999999999999\r\n\r\n",
         "POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
-        "POST /v1/users HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n"
-        "\r\n0\r\n\r\n",
+        ("POST /v1/users HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n"
+         "\r\n0\r\n\r\n"),
         "\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03 a TLS client\r\n\r\n",
         "<?xml version='1.0'?><stream:stream>\r\n\r\n"};
     for (size_t i = 0; i < ARRAY_COUNT(texts); i++) {
@@ -365,8 +365,8 @@ static void cuts_slow_clients(void **state)
     client_request(&fixture, working, "GET", "/v1/users/alice", NULL);
     struct admin_request *request = fixture_take(&fixture);
     static const char *const texts[] = {"", "GET / HT", "GET / HTTP/1.1\r\nHost: x\r\n",
-                                        "POST /v1/users HTTP/1.1\r\nHost: x\r\n"
-                                        "Content-Length: 9\r\n\r\n{"};
+                                        ("POST /v1/users HTTP/1.1\r\nHost: x\r\n"
+                                         "Content-Length: 9\r\n\r\n{")};
     int clients[ARRAY_COUNT(texts)];
     for (size_t i = 0; i < ARRAY_COUNT(texts); i++) {
         clients[i] = client_open(&fixture);
