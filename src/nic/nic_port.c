@@ -113,6 +113,11 @@ static enum error check_tap(const struct wish *wish)
     for (int number = SIGRTMIN; number <= SIGRTMAX; number++)
         (void)sigaddset(&signals, number);
     (void)pthread_sigmask(SIG_UNBLOCK, &signals, NULL);
+    /* When no more of those can be queued the kernel sends SIGIO in their place, which ends a
+     * process that does not expect it; those that are queued already tell enough. */
+    struct sigaction present;
+    if (sigaction(SIGIO, NULL, &present) == 0 && present.sa_handler == SIG_DFL)
+        (void)signal(SIGIO, SIG_IGN);
     return ERROR_NONE;
 }
 

@@ -6,9 +6,10 @@
  * by the next receive.
  *
  * net_tap gives descriptors to wait on but has no operation to arm them: -ENOTSUP is as good as
- * armed. Its descriptors are edge-triggered, so the look is needed there for a second reason: a
- * burst may have left packets behind whose edge was seen already. Ports that give nothing
- * (net_af_packet, net_af_xdp, net_memif) are slept on in slices of SLICE_NS.
+ * armed. The queue's descriptor is waited on as it is, level-triggered; the EAL's epoll over it is
+ * edge-triggered and only serves to read the interrupt back (packet_descriptor(), disarm()).
+ * Ports that give nothing (net_af_packet, net_af_xdp, net_memif) are slept on in slices of
+ * SLICE_NS.
  *
  * net_tap also sends a real-time signal for every packet: EINTR is a wake-up like any other. */
 #include <errno.h>
