@@ -2,7 +2,7 @@
  *
  * The Internet checksum, four independent chains of 64-bit additions with the carry brought round:
  * the one's complement sum does not care how wide the words are, so eight octets go in at a time
- * and are folded to sixteen bits at the end. A frame of 1500 octets costs about 100 cycles.
+ * and are folded to sixteen bits at the end. A frame of 1500 octets takes some 50 ns.
  * Any thread. */
 #include "stentor/nic_checksum.h"
 
