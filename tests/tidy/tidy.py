@@ -106,10 +106,13 @@ def tree_load(root, compiler):
                     path = os.path.join(at, name)
                     with open(path, encoding="utf-8", errors="replace") as file:
                         files[os.path.relpath(path, root)] = file.read()
-    page = os.path.join(root, LIMITS_PATH)
-    if os.path.exists(page):
-        with open(page, encoding="utf-8") as file:
-            files[LIMITS_PATH] = file.read()
+    for at, folders, names in os.walk(root):
+        folders[:] = [name for name in folders if name in ("docs", "decisions", "dpdk-config")]
+        for name in names:
+            if name.endswith(".md"):
+                path = os.path.join(at, name)
+                with open(path, encoding="utf-8") as file:
+                    files[os.path.relpath(path, root)] = file.read()
     return Tree(files, root, compiler)
 
 
@@ -476,6 +479,19 @@ def library_flags(folder, flags={}):  # the default is a cache, a pkg-config run
                              check=False)
         flags[package] = run.stdout.split()
     return flags.get(package, [])
+
+
+@rule("link")
+def link(tree):
+    """A page points at nothing that is not there."""
+    for source in tree.sources.values():
+        if tree.root is None or not source.path.endswith(".md"):
+            continue
+        for match in re.finditer(r"\]\(([^)\s#]+)[^)]*\)", source.text):
+            target = match.group(1)
+            path = os.path.join(tree.root, os.path.dirname(source.path), target)
+            if "://" not in target and not os.path.exists(path):
+                yield source.path, source.line_of(match.start()), "%s is not there" % target
 
 
 TABLES = {"include/stentor/metrics.def": "METRIC", "include/stentor/trace.def": "TRACE",

@@ -167,7 +167,7 @@ class Tidy(unittest.TestCase):
         """No rule is without a case that it complains about."""
         failing = {name for name, _, expected in CASES if expected}
         failing |= {name for name, _, _, _ in tidy.HOMES}  # test_homes
-        failing.add("alone")                               # test_alone
+        failing |= {"alone", "link"}                       # test_alone, test_link
         self.assertEqual(set(tidy.RULES), failing)
 
     def test_homes(self):
@@ -196,6 +196,17 @@ class Tidy(unittest.TestCase):
             tree = tidy.tree_load(root, "cc")
             found = [path for path, _, _, _ in tidy.complaints(tree, {"alone"})]
             self.assertEqual(found, ["include/stentor/bad.h"])
+
+    def test_link(self):
+        """A link to a page that is not there is told with its line; others are not."""
+        with tempfile.TemporaryDirectory() as root:
+            os.makedirs(os.path.join(root, "docs"))
+            for path, text in {"README.md": "[a](docs/A.md)\n[b](docs/B.md) [c](https://c.d/)\n",
+                               "docs/A.md": "[up](../README.md#x)\n"}.items():
+                with open(os.path.join(root, path), "w", encoding="utf-8") as file:
+                    file.write(text)
+            found = tidy.complaints(tidy.tree_load(root, "cc"), {"link"})
+            self.assertEqual([(path, line) for path, line, _, _ in found], [("README.md", 2)])
 
     def test_main(self):
         """The program reports by exit status: 1 for a faulty tree, 0 for a clean one."""
