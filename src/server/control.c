@@ -167,8 +167,10 @@ static void answers_take(struct control *control)
         stretch_job_destroy(server_stretch(control->server), &job);
     }
     struct order *order;
-    while ((order = ring_take_mpsc(control->back)) != NULL)
+    while ((order = ring_take_mpsc(control->back)) != NULL) {
+        control->orders_out--;
         control_order_back(control, order);
+    }
     struct push_report *report;
     while ((report = ring_take_mpsc(control->reports)) != NULL) {
         push_apply(control->pushes, report, control->now_ns);

@@ -19,7 +19,6 @@
 #include "stretch.h"
 
 #define CONTROL_REPORTS_COUNT 16384u
-#define CONTROL_ORDERS_COUNT 4096u
 #define CONTROL_USER_LOOKUPS 256u /* store requests a push to users has out at once */
 
 struct control {
@@ -38,6 +37,7 @@ struct control {
     uint64_t now_ns;
     uint64_t wall_ms;
     uint32_t pushes_running;
+    uint32_t orders_out;                      /* given to workers, not yet back */
     uint32_t drains_out;                      /* workers that still have streams */
     uint32_t made_accounts, refused_accounts; /* by hand: answers to server_make_account */
     struct bell bell;

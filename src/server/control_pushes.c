@@ -29,6 +29,10 @@ enum error control_push_begin(struct control *control, const struct push_request
     uint32_t workers = control_worker_count(control);
     if (push_running_count(control->pushes) >= PUSH_RUNNING_MAX)
         return ERROR_LIMIT;
+    /* Only control gives orders, so room that is there now is there below. */
+    for (uint32_t i = 0; i < workers; i++)
+        if (!server_has_order_room(control->server, (uint8_t)i))
+            return ERROR_QUEUE_FULL;
     for (uint32_t i = 0; i < workers; i++) {
         orders[i] = control_order(control, ORDER_PUSH, (uint8_t)i);
         if (orders[i] != NULL)
@@ -46,7 +50,6 @@ enum error control_push_begin(struct control *control, const struct push_request
             continue;
         }
         orders[i]->job = job;
-        /* The ring holds more than PUSH_RUNNING_MAX and all that admin can have out. */
         bool is_given = control_give(control, orders[i]);
         ASSERT(is_given);
     }

@@ -93,24 +93,35 @@ static bool is_settled(const struct worker *worker, const struct worker_push *pu
            blob_row(&worker->blobs, push->blob)->references == 1;
 }
 
-static void tell(struct worker *worker, struct worker_push *push)
+/* The increments since the last report; NULL when the heap refuses: they wait in the walk. */
+static struct push_report *report_make(struct worker *worker, struct worker_push *push)
 {
-    bool is_over = is_settled(worker, push);
     struct push_report *report = heap_take(worker->heap, sizeof *report);
     if (report == NULL)
-        return; /* the increments wait in the walk */
+        return NULL;
     const struct blob_row *row =
         push->blob == BLOB_NONE ? NULL : blob_row(&worker->blobs, push->blob);
     uint32_t acked = row == NULL ? 0 : row->acked;
     uint32_t lost = row == NULL ? 0 : row->lost;
-    push_walk_report(&push->walk, acked - push->acked_told, lost - push->lost_told, is_over,
-                     report);
+    push_walk_report(&push->walk, acked - push->acked_told, lost - push->lost_told,
+                     is_settled(worker, push), report);
     push->acked_told = acked;
     push->lost_told = lost;
     push->told_at_ns = worker->now_ns;
-    /* The ring holds more than all workers can have out. */
-    bool is_given = server_give_report(worker->server, report);
-    ASSERT(is_given);
+    return report;
+}
+
+/* A report that control's ring does not take now is kept and offered again in the next turn. */
+static void tell(struct worker *worker, struct worker_push *push)
+{
+    if (push->untold == NULL)
+        push->untold = report_make(worker, push);
+    if (push->untold == NULL)
+        return;
+    bool is_over = push->untold->is_released;
+    if (!server_give_report(worker->server, push->untold))
+        return;
+    push->untold = NULL;
     if (!is_over)
         return;
     blob_put(&worker->blobs, push->blob);
@@ -130,7 +141,8 @@ bool pushing_turn(struct worker *worker)
             slice(worker, push);
             is_busy = true;
         }
-        if (is_settled(worker, push) || worker->now_ns - push->told_at_ns >= TELL_EVERY_NS)
+        if (push->untold != NULL || is_settled(worker, push) ||
+            worker->now_ns - push->told_at_ns >= TELL_EVERY_NS)
             tell(worker, push);
     }
     return is_busy;

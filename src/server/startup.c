@@ -223,7 +223,7 @@ static bool give_and_wake(struct ring *ring, void *item, struct bell *bell)
 
 void server_give_order_back(struct server *server, struct order *order)
 {
-    /* The ring holds more than control can have out. */
+    /* The ring back holds as many as server_order_worker() lets out. */
     bool is_given = give_and_wake(server->control.back, order, &server->control.bell);
     ASSERT(is_given);
 }
@@ -231,6 +231,12 @@ void server_give_order_back(struct server *server, struct order *order)
 bool server_give_report(struct server *server, struct push_report *report)
 {
     return give_and_wake(server->control.reports, report, &server->control.bell);
+}
+
+void server_settle_report(struct server *server, struct push_report *report)
+{
+    push_apply(server->control.pushes, report, server->control.now_ns);
+    heap_give(&server->heap, report);
 }
 
 bool server_give_note(struct server *server, struct route_note *note)
@@ -244,10 +250,18 @@ bool server_order_worker(struct server *server, struct order *order)
 {
     struct worker *worker = &server->workers[order->worker];
     void *item = order;
-    bool is_given = ring_give_spsc(worker->orders, &item);
-    if (is_given)
-        bell_wake(&worker->bell);
-    return is_given;
+    if (server->control.orders_out >= CONTROL_ORDERS_COUNT - 1 ||
+        !ring_give_spsc(worker->orders, &item))
+        return false;
+    server->control.orders_out++;
+    bell_wake(&worker->bell);
+    return true;
+}
+
+bool server_has_order_room(const struct server *server, uint8_t worker)
+{
+    return ring_count(server->workers[worker].orders) < WORKER_ORDERS - 1 &&
+           server->control.orders_out + server->worker_count < CONTROL_ORDERS_COUNT;
 }
 
 uint32_t server_metric_blocks(const struct server *server, const struct metrics **blocks,

@@ -8,7 +8,6 @@
 #define WORKER_PARTIALS 16384u
 #define WORKER_NEGOTIATIONS 16384u
 #define WORKER_TRACE_EVENTS 65536u
-#define WORKER_ORDERS 1024u
 #define REFERENCES_A_HOT 4u     /* send references lent, for each extension */
 #define ARENA_SPARE (64u << 10) /* alignment between what is taken from the arena */
 
@@ -196,13 +195,20 @@ static void streams_drop(struct worker *worker)
     net_flush(worker->net, worker->now_ns);
 }
 
+static void push_end(struct worker *worker, struct worker_push *push)
+{
+    if (push->untold != NULL)
+        server_settle_report(worker->server, push->untold);
+    push_walk_end(&push->walk);
+}
+
 void worker_destroy(struct worker *worker)
 {
     if (worker->net != NULL && worker->xmpp != NULL)
         streams_drop(worker);
     for (uint32_t i = 0; worker->pushes != NULL && i < WORKER_PUSHES_MAX; i++)
         if (worker->pushes[i].walk.job != NULL)
-            push_walk_end(&worker->pushes[i].walk);
+            push_end(worker, &worker->pushes[i]);
     notes_drop(worker);
     if (worker->net != NULL)
         net_destroy(&worker->net);
@@ -233,8 +239,8 @@ void worker_destroy(struct worker *worker)
 static void gauges_set(struct worker *worker)
 {
     struct metrics *metrics = worker->metrics;
-    metric_set(metrics, METRIC_SESSIONS_BOUND, worker->sessions.bound_count);
-    metric_set(metrics, METRIC_SESSIONS_AVAILABLE, worker->sessions.available_count);
+    session_set_metrics(&worker->sessions, metrics);
+    registry_set_metrics(worker->registry, metrics);
     metric_set(metrics, METRIC_PARTIALS, worker->partials.used);
     metric_set(metrics, METRIC_BLOBS, worker->blobs.used);
     metric_set(metrics, METRIC_NEGOTIATIONS, xmpp_negotiation_count(worker->xmpp));

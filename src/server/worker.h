@@ -40,7 +40,8 @@ struct worker_push {
     uint32_t blob; /* BLOB_NONE = free place */
     uint32_t acked_told, lost_told;
     uint64_t told_at_ns;
-    uint32_t waiting_count; /* matched, but TCP could not take them yet */
+    struct push_report *untold; /* made, not yet taken by control */
+    uint32_t waiting_count;     /* matched, but TCP could not take them yet */
     struct handle waiting[WORKER_PUSH_SLICE];
     uint32_t accounts[WORKER_PUSH_SLICE];
 };
