@@ -30,7 +30,7 @@ MALFORMED = {
 def gauge_rest():
     metrics = SERVER.metrics()
     return (metrics["stentor_partial_stanzas"], metrics["stentor_streams_negotiating"],
-            metrics["stentor_sessions_bound"])
+            metrics['stentor_streams{state="bound"}'])
 
 
 def aftermath():

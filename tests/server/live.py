@@ -117,7 +117,7 @@ def main():
         ctl = Ctl(server)
         ctl("ready")
         ctl("health")
-        assert "stentor_sessions_bound" in ctl("metrics")
+        assert 'stentor_streams{state="bound"}' in ctl("metrics")
         assert ctl("version").startswith("stentorctl")
         privileges(server)
         accounts(ctl)
