@@ -28,7 +28,7 @@ static void action_carry_out(struct worker *worker, struct route_action *action)
             outbound_octets(worker, action->conn, action->octets);
         break;
     case ROUTE_CLOSE:
-        effects_close(worker, action->conn, STREAM_ERROR_CONFLICT);
+        effects_close(worker, action->conn, action->error);
         inbound_resume(worker, action->conn);
         break;
     case ROUTE_NOTE:

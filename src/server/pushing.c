@@ -86,11 +86,11 @@ static bool is_walked(const struct worker_push *push)
     return push_walk_is_done(&push->walk) && push->waiting_count == 0;
 }
 
-/* Our own reference is the last one: every copy was acknowledged or lost. */
+/* Nobody was matched, or our own reference is the last one: every copy was acknowledged or lost. */
 static bool is_settled(const struct worker *worker, const struct worker_push *push)
 {
-    return is_walked(push) && push->blob != BLOB_NONE &&
-           blob_row(&worker->blobs, push->blob)->references == 1;
+    return is_walked(push) && (push->blob == BLOB_NONE ||
+                               blob_row(&worker->blobs, push->blob)->references == 1);
 }
 
 /* The increments since the last report; NULL when the heap refuses: they wait in the walk. */
@@ -124,7 +124,8 @@ static void tell(struct worker *worker, struct worker_push *push)
     push->untold = NULL;
     if (!is_over)
         return;
-    blob_put(&worker->blobs, push->blob);
+    if (push->blob != BLOB_NONE)
+        blob_put(&worker->blobs, push->blob);
     push_walk_end(&push->walk);
     *push = (struct worker_push){0};
     worker->push_count--;

@@ -65,6 +65,13 @@ def accounts(ctl):
     ctl("user", "passwd", "juliet", "--password-stdin", stdin="second\n")
 
 
+def nobody_there(ctl):
+    """A push ends though no worker ever had a connection."""
+    push = ctl.json("push", "--all", "--title", "T", "--body", "B", "--wait")
+    assert push["state"] == "done", push
+    assert push["counts"]["failed"]["offline"] == 2 == push["counts"]["matched"], push
+
+
 def sessions(server, ctl):
     refused = phone(server, "juliet:first", count=1)
     assert refused.wait(20) == 1, "the old password still opens"
@@ -121,6 +128,7 @@ def main():
         assert ctl("version").startswith("stentorctl")
         privileges(server)
         accounts(ctl)
+        nobody_there(ctl)
         sessions(server, ctl)
         code = server.stop()
         assert code == 0, code
