@@ -23,13 +23,12 @@ class Phone(slixmpp.ClientXMPP):
     def __init__(self, jid, password, register):
         super().__init__(jid, password)
         self.over = asyncio.get_event_loop().create_future()
-        self.is_registered = False
         for plugin in ("xep_0030", "xep_0092", "xep_0199"):
             self.register_plugin(plugin)
+        self.is_registered = not register
         if register:
-            self.register_plugin("xep_0077")
-            self.plugin["xep_0077"].force_registration = True
-            self.add_event_handler("register", self.register)
+            self.register_plugin("xep_0077", {"create_account": False})
+            self._always_send_everything = True  # else it keeps the request until it has a session
         self.add_event_handler("session_start", self.go_online)
         self.add_event_handler("message", self.take)
         self.add_event_handler("stream_error", lambda e: tell("stream-error", e["condition"]))
@@ -45,19 +44,24 @@ class Phone(slixmpp.ClientXMPP):
         self.send_presence()
         tell("online", self.boundjid.full)
 
-    async def register(self, _):
-        if self.is_registered:
-            return
+    async def _handle_stream_features(self, features):
+        if self.is_registered or await self.make_account():
+            return await super()._handle_stream_features(features)
+        return True
+
+    async def make_account(self):
         iq = self.Iq()
         iq["type"] = "set"
         iq["register"]["username"] = self.boundjid.user
         iq["register"]["password"] = self.password
         try:
             await iq.send(timeout=5)
-            self.is_registered = True
-            tell("registered", self.boundjid.user)
         except (IqError, IqTimeout) as fault:
             self.end("failed", "register", getattr(fault, "condition", "timeout"))
+            return False
+        self.is_registered = True
+        tell("registered", self.boundjid.user)
+        return True
 
     def take(self, message):
         tell("message", message["from"].full, message["id"], message["subject"], message["body"])
