@@ -14,6 +14,7 @@ enum error control_create(struct control *control, struct writer *message)
     struct push_options options = {
         .heap = control->heap,
         .random = &control->random,
+        .metrics = control->metrics,
         .domain = bytes_of_string(control->config->xmpp_domain),
         .kept_max = (uint32_t)control->config->push_kept_max,
         .worker_count = control_worker_count(control),

@@ -5,19 +5,20 @@
  * stack, and one turn carries out a bounded number. */
 #include "worker.h"
 
-void deliver_give(struct worker *worker, struct route_note *note)
+bool deliver_give(struct worker *worker, struct route_note *note)
 {
     if (note == NULL) {
         metric_count(worker->metrics, METRIC_NOTES_LOST_MEMORY);
-        return;
+        return false;
     }
     void *item = note;
     bool is_given = note->to_worker == worker->index ? ring_give_spsc(worker->self, &item)
                                                      : server_give_note(worker->server, note);
     if (is_given)
-        return;
+        return true;
     metric_count(worker->metrics, METRIC_NOTES_LOST_FULL);
     note_destroy(worker->heap, &note);
+    return false;
 }
 
 static void action_carry_out(struct worker *worker, struct route_action *action)

@@ -78,7 +78,12 @@ static enum xmpp_result bind(struct worker *worker, uint32_t conn, const struct 
         metric_count(worker->metrics, METRIC_STREAMS_REFUSED_BIND);
         return xmpp_bind_refused(worker->xmpp, &peer, STANZA_ERROR_RESOURCE_CONSTRAINT, output);
     }
-    deliver_give(worker, route_register(&worker->router, conn));
+    /* A session that its home does not know could not be found by anyone. */
+    if (!deliver_give(worker, route_register(&worker->router, conn))) {
+        session_unbind(&worker->sessions, conn);
+        metric_count(worker->metrics, METRIC_STREAMS_REFUSED_BIND);
+        return xmpp_bind_refused(worker->xmpp, &peer, STANZA_ERROR_RESOURCE_CONSTRAINT, output);
+    }
     if (worker->config->xmpp_idle_time != 0)
         deadline_set(&worker->deadlines, conn, worker->now_ns,
                      (uint32_t)(worker->config->xmpp_idle_time / NS_PER_SECOND));
@@ -105,7 +110,12 @@ static void presence(struct worker *worker, uint32_t conn, const struct effect *
         row->presence_text = blob_create_copy(&worker->blobs, effect->presence.rendered);
     session_set_presence(&worker->sessions, conn, is_available, effect->presence.priority,
                          (uint8_t)effect->presence.show);
-    deliver_give(worker, route_presence(&worker->router, conn, effect->presence.rendered));
+    if (deliver_give(worker, route_presence(&worker->router, conn, effect->presence.rendered)))
+        return;
+    /* Its home would go on with an old presence: an end that the client sees is better. */
+    row->flags |= SESSION_CLOSING;
+    metric_count(worker->metrics, METRIC_STREAMS_SHED_MEMORY);
+    tcp_abort(worker->net, conn);
 }
 
 /* FIN after what is queued; the peer has WORKER_LINGER_SECONDS to do the same. */

@@ -89,8 +89,8 @@ static bool is_walked(const struct worker_push *push)
 /* Nobody was matched, or our own reference is the last one: every copy was acknowledged or lost. */
 static bool is_settled(const struct worker *worker, const struct worker_push *push)
 {
-    return is_walked(push) && (push->blob == BLOB_NONE ||
-                               blob_row(&worker->blobs, push->blob)->references == 1);
+    return is_walked(push) &&
+           (push->blob == BLOB_NONE || blob_row(&worker->blobs, push->blob)->references == 1);
 }
 
 /* The increments since the last report; NULL when the heap refuses: they wait in the walk. */

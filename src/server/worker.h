@@ -119,7 +119,8 @@ void outbound_octets(struct worker *worker, uint32_t conn, struct bytes octets);
 
 /* deliver.c */
 bool deliver_notes(struct worker *worker);
-void deliver_give(struct worker *worker, struct route_note *note); /* NULL is counted */
+/* Takes the note, NULL too. False when it is lost (counted): memory or a full ring. */
+bool deliver_give(struct worker *worker, struct route_note *note);
 
 /* pushing.c */
 void pushing_begin(struct worker *worker, const struct push_job *job);
