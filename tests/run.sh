@@ -105,6 +105,8 @@ interop() {
     scripted wire /usr/bin/python3 "$root/tests/wire/linux_peer.py"
     stage "interop: real client libraries over TAP"
     scripted interop /usr/bin/python3 "$root/tests/interop/clients.py"
+    stage "interop: start, stop, death, full disks"
+    scripted life /usr/bin/python3 "$root/tests/interop/life.py"
     stage "interop: bad input over TAP"
     scripted bad-input /usr/bin/python3 "$root/tests/interop/bad_input.py"
     stage "quickstart.sh --demo"

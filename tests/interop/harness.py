@@ -91,8 +91,7 @@ class Server:
             stdout=log, stderr=log, env=self.env)
         log.close()
         self._wait_for("the TAP device", self._has_device)
-        self._inside("ip", "addr", "replace", KERNEL_ADDRESS + "/24", "dev", "stn0")
-        self._inside("ip", "link", "set", "stn0", "up")
+        self._wait_for("an address on the TAP device", self._has_address)
         self._wait_for("the admin API", self._is_ready)
         self.token = self.token or self._token_in_log()
 
@@ -226,6 +225,15 @@ class Server:
         return subprocess.run(self.command(["ip", "link", "show", "stn0"]),
                               stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
                               check=False).returncode == 0
+
+    def _has_address(self):
+        """Sets it; in vain when the server ended meanwhile and took the device along."""
+        for words in (["addr", "replace", KERNEL_ADDRESS + "/24", "dev", "stn0"],
+                      ["link", "set", "stn0", "up"]):
+            if subprocess.run(self.command(["ip"] + words), stderr=subprocess.DEVNULL,
+                              check=False).returncode != 0:
+                return False
+        return True
 
     def _is_ready(self):
         try:
