@@ -1,232 +1,579 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
-"""Wrong input over real sockets: each gets the protocol's answer, moves a counter, and leaves a
-connected bystander and the pools as they were."""
+"""Wrong input over real sockets and raw frames. Each kind gets the protocol's answer, moves its
+counter, and leaves a connected bystander, the pools and the process as they were."""
+import os
+import random
+import shutil
 import socket
-import struct
+import subprocess
 import sys
+import time
+import xml.etree.ElementTree as ElementTree
 
+import frames
 import harness
-from harness import Problem, until
-from stream import SASL, STREAM, Stream
+from harness import DOMAIN, Problem, Skip, until
+from stream import CLIENT, HEADER, SASL, STREAM, Closed, Stream
 
-NS_ERRORS = "{urn:ietf:params:xml:ns:xmpp-streams}"
 SERVER = None
 BYSTANDER = None
+OPEN = HEADER % DOMAIN
+STANZA_ERRORS = "{urn:ietf:params:xml:ns:xmpp-stanzas}"
 
+# Of a bound stream: what is sent, and the stream error that must answer (RFC 6120 4.9.3, 11).
 MALFORMED = {
-    "not-well-formed": "<message><body></message>",
-    "doctype": "<!DOCTYPE x [<!ENTITY a 'b'>]><message/>",
-    "comment": "<message><!-- no --></message>",
-    "processing-instruction": "<message><?no no?></message>",
-    "unknown-entity": "<message><body>&lol;</body></message>",
-    "bad-utf8": b"<message><body>\xc0\xaf</body></message>",
-    "undeclared-prefix": "<x:message/>",
-    "duplicate-attribute": "<message to='a' to='b'/>",
-    "wrong-namespace": "<message xmlns='urn:example:other'/>",
+    "mismatched-tags": ("<message><body></message>", "not-well-formed"),
+    "stray-end-tag": ("</message>", "not-well-formed"),
+    "no-quotes": ("<message to=a/>", "not-well-formed"),
+    "less-than-in-value": ("<message to='<'/>", "not-well-formed"),
+    "no-space-between-attributes": ("<message a='1'b='2'/>", "not-well-formed"),
+    "name-of-digits": ("<1/>", "not-well-formed"),
+    "space-before-name": ("< message/>", "not-well-formed"),
+    "duplicate-attribute": ("<message to='a' to='b'/>", "not-well-formed"),
+    "duplicate-by-namespace": ("<message xmlns:a='u' xmlns:b='u' a:x='1' b:x='2'/>",
+                               "not-well-formed"),
+    "undeclared-prefix": ("<x:message/>", "not-well-formed"),
+    "undeclared-attribute-prefix": ("<message x:y='1'/>", "not-well-formed"),
+    "xml-prefix-rebound": ("<message xmlns:xml='urn:x'/>", "not-well-formed"),
+    "prefix-undeclared-again": ("<message xmlns:a=''/>", "not-well-formed"),
+    "reference-to-nul": ("<message><body>&#0;</body></message>", "not-well-formed"),
+    "reference-to-surrogate": ("<message><body>&#xD800;</body></message>", "not-well-formed"),
+    "control-character": ("<message><body>\x01</body></message>", "not-well-formed"),
+    "no-character": ("<message><body>\ufffe</body></message>", "not-well-formed"),
+    "utf8-overlong": (b"<message><body>\xc0\xaf</body></message>", "not-well-formed"),
+    "utf8-surrogate": (b"<message><body>\xed\xa0\x80</body></message>", "not-well-formed"),
+    "utf8-too-high": (b"<message><body>\xf4\x90\x80\x80</body></message>", "not-well-formed"),
+    "utf8-lone-octet": (b"<message><body>\x80</body></message>", "not-well-formed"),
+    "cdata-end-in-text": ("<message><body>]]></body></message>", "not-well-formed"),
+    "text-between-stanzas": ("hello", "not-well-formed"),
+    "cdata-between-stanzas": ("<![CDATA[x]]>", "not-well-formed"),
+    "doctype": ("<!DOCTYPE x [<!ENTITY a 'b'>]><message/>", "restricted-xml"),
+    "comment": ("<message><!-- no --></message>", "restricted-xml"),
+    "processing-instruction": ("<message><?no no?></message>", "restricted-xml"),
+    "second-declaration": ("<?xml version='1.0'?>", "restricted-xml"),
+    "unknown-entity": ("<message><body>&lol;</body></message>", "restricted-xml"),
+    "too-deep": ("<message>" + "<a>" * 40, "policy-violation"),
+    "too-many-elements": ("<message>" + "<a/>" * 5000, "policy-violation"),
+    "name-too-long": ("<" + "n" * 300 + "/>", "policy-violation"),
+    "wrong-namespace": ("<message xmlns='urn:example:other'/>", "unsupported-stanza-type"),
+    "unknown-stanza": ("<letter/>", "unsupported-stanza-type"),
+    "a-servers-word": ("<stream:features/>", "unsupported-stanza-type"),
+    "from-another": ("<message from='bystander@%s'/>" % DOMAIN, "invalid-from"),
+}
+
+# In place of the first stream header.
+HEADERS = {
+    "unknown-host": (HEADER % "elsewhere.example", "host-unknown"),
+    "wrong-stream-namespace": (OPEN.replace("etherx", "other"), "invalid-namespace"),
+    "wrong-content-namespace": (OPEN.replace("jabber:client", "jabber:server"),
+                                "invalid-namespace"),
+    "no-version": (OPEN.replace(" version='1.0' x", " x"), "unsupported-version"),
+    "http": ("GET / HTTP/1.1\r\nHost: x\r\n\r\n", "not-well-formed"),
+    "tls-hello": (bytes.fromhex("16030100c8010000c40303") + b"\1" * 100, "not-well-formed"),
+    "utf-16": (OPEN.encode("utf-16"), "not-well-formed"),
+    "latin-1": (OPEN.replace("?>", " encoding='ISO-8859-1'?>"), "unsupported-encoding"),
+    "no-header": ("<message xmlns='jabber:client'/>", "bad-format"),
+    "doctype-first": ("<!DOCTYPE a><x/>", "restricted-xml"),
+    "zeros": (b"\0" * 100, "not-well-formed"),
+    "endless-header": ("<stream:stream " + "a" * 9000, "policy-violation"),
+}
+
+# After the header, before authentication.
+BEFORE_AUTHENTICATION = {
+    "message": ("<message to='bystander@%s'><body>x</body></message>" % DOMAIN, "not-authorized"),
+    "presence": ("<presence/>", "not-authorized"),
+    "iq": ("<iq type='get' id='a'><ping xmlns='urn:xmpp:ping'/></iq>", "not-authorized"),
+    "auth-too-long": ("<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='PLAIN'>" +
+                      "A" * 9000, "policy-violation"),
 }
 
 
-def gauge_rest():
+# ---- before and after each case ----
+
+def at_rest():
     metrics = SERVER.metrics()
-    return (metrics["stentor_partial_stanzas"], metrics["stentor_streams_negotiating"],
-            metrics['stentor_streams{state="bound"}'])
+    return {name: metrics[name] for name in (
+        "stentor_net_connections", "stentor_partial_stanzas", "stentor_streams_negotiating",
+        "stentor_xmpp_negotiations", 'stentor_streams{state="open"}', "stentor_rendered_buffers",
+        "stentor_registry_entries", "stentor_tcp_send_references", "stentor_tcp_reorder_bytes")}
 
 
-def aftermath():
-    """The bystander still works and nothing is left but the bystander."""
+def aftermath(rest):
+    """The bystander works, the process is the same one, and all is as at rest."""
     BYSTANDER.ping()
-    until(lambda: gauge_rest() == (0, 0, 1), lambda: "pools at rest: %s" % (gauge_rest(),))
+    assert SERVER.process.poll() is None, "the server ended"
+    until(lambda: at_rest() == rest, lambda: "as at rest: %s" % at_rest(), 15)
 
 
-def stream_error(stream):
-    error = stream.take_until(lambda element: element.tag == STREAM + "error")
-    stream.rest(10)
-    return error[0].tag.replace(NS_ERRORS, "")
+def guarded(case, rest):
+    def run():
+        case()
+        aftermath(rest)
+    return run
 
 
-def malformed(text):
+def moved(before, name):
+    return SERVER.metric(name) - before
+
+
+def expect_stream_error(stream, condition):
+    """Exactly this error, the closing tag, the end of TCP, and its counter moved once."""
+    errors = [element[0].tag.rpartition("}")[2] for element in stream.rest(10)
+              if element.tag == STREAM + "error"]
+    assert errors == [condition], errors
+    assert stream.is_stream_closed, "no closing tag"
+
+
+def condition_counter(condition):
+    return 'stentor_xmpp_stream_errors_total{condition="%s"}' % condition
+
+
+def send_to_the_end(stream, text):
+    try:
+        stream.send(text)
+    except OSError:
+        pass  # the server has closed already: its answer is what counts
+
+
+def answers(prepare, text, condition):
+    """A case: after prepare(stream), text is answered by that stream error."""
     def case():
+        counter = condition_counter(condition)
+        before = SERVER.metric(counter)
         with Stream(SERVER) as stream:
-            stream.login("mallory", "secret")
-            stream.send(text)
-            condition = stream_error(stream)
-            assert condition in ("not-well-formed", "restricted-xml", "bad-namespace-prefix",
-                                 "invalid-namespace", "unsupported-stanza-type",
-                                 "bad-format"), condition
-        aftermath()
+            prepare(stream)
+            send_to_the_end(stream, text)
+            expect_stream_error(stream, condition)
+        assert moved(before, counter) == 1, counter
     return case
 
 
-def before_authentication():
-    with Stream(SERVER) as stream:
-        stream.open()
-        stream.send("<message to='bystander@stentor.local'><body>x</body></message>")
-        assert stream_error(stream) == "not-authorized"
-    aftermath()
+def in_pieces(prepare, text, condition):
+    """The same answer when each octet comes in a segment of its own."""
+    def case():
+        with Stream(SERVER) as stream:
+            prepare(stream)
+            octets = text if isinstance(text, bytes) else text.encode()
+            for at in range(len(octets)):
+                send_to_the_end(stream, octets[at:at + 1])
+            expect_stream_error(stream, condition)
+    return case
 
 
-def unknown_host():
-    with Stream(SERVER) as stream:
-        stream.parser = None
-        try:
-            stream.open("elsewhere.example")
-        except Exception:
-            pass
-        assert stream.header is not None
-    aftermath()
+def nothing_yet(stream):
+    stream.parser = ElementTree.XMLPullParser(("start", "end"))
 
+
+def header_only(stream):
+    stream.open()
+
+
+def bound(stream):
+    stream.login("mallory", "secret")
+
+
+# ---- XMPP ----
 
 def oversize():
+    """A stanza of the limit passes; one octet more does not."""
+    limit = 262144
+    frame = "<message to='%s'><body></body></message>" % DOMAIN
+    counter = condition_counter("policy-violation")
+    before = SERVER.metric(counter)
     with Stream(SERVER) as stream:
-        stream.login("mallory", "secret")
-        try:
-            stream.send("<message><body>" + "x" * 300000)
-        except OSError:
-            pass
-        assert stream_error(stream) == "policy-violation"
-    aftermath()
+        bound(stream)
+        stream.send(frame.replace("<body>", "<body>" + "x" * (limit - len(frame))))
+        stream.ping()
+        send_to_the_end(stream, frame.replace("<body>", "<body>" + "x" * (limit + 1 - len(frame))))
+        expect_stream_error(stream, "policy-violation")
+    assert moved(before, counter) == 1
 
 
-def pre_auth_bytes():
+def bad_addresses():
+    """Answered in the stream, which goes on."""
+    before = SERVER.metric("stentor_xmpp_stanza_errors_total")
     with Stream(SERVER) as stream:
-        stream.open()
-        stream.send("<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='PLAIN'>" + "A" * 9000)
-        assert stream_error(stream) == "policy-violation"
-    aftermath()
+        bound(stream)
+        for number, to in enumerate(("@@@", "a@b@c", "a" * 1100 + "@" + DOMAIN, "a@%s/" % DOMAIN)):
+            stream.send("<iq type='get' id='n%d' to='%s'><ping xmlns='urn:xmpp:ping'/></iq>"
+                        % (number, to))
+            answer = stream.take_until(lambda element: element.tag == CLIENT + "iq")
+            assert answer.get("type") == "error", ElementTree.tostring(answer)
+            assert answer.find(CLIENT + "error/" + STANZA_ERRORS + "jid-malformed") is not None, to
+        stream.ping()
+        stream.close()
+    assert moved(before, "stentor_xmpp_stanza_errors_total") == 4
+
+
+def bad_iqs():
+    with Stream(SERVER) as stream:
+        bound(stream)
+        for inside, condition in (("<query xmlns='urn:example:unknown'/>", "service-unavailable"),
+                                  ("", "bad-request")):
+            stream.send("<iq type='get' id='q' to='%s'>%s</iq>" % (DOMAIN, inside))
+            answer = stream.take_until(lambda element: element.get("id") == "q")
+            assert answer.find(CLIENT + "error/" + STANZA_ERRORS + condition) is not None, \
+                ElementTree.tostring(answer)
+        stream.close()
+
+
+def failure_of(stream, text):
+    stream.send(text)
+    answer = stream.take()
+    assert answer.tag == SASL + "failure", answer.tag
+    return answer[0].tag.replace(SASL, "")
 
 
 def bad_sasl():
+    auth = "<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='%s'>%s</auth>"
+    answered = {("PLAIN", "AG1hbGxvcnkAd3Jvbmc="): "not-authorized",  # NUL mallory NUL wrong
+                ("PLAIN", "AG5vYm9keQB3cm9uZw=="): "not-authorized",  # NUL nobody NUL wrong
+                ("PLAIN", "not base64!"): "incorrect-encoding",
+                ("PLAIN", "eA=="): "malformed-request",
+                ("NONE", "="): "invalid-mechanism",
+                ("SCRAM-SHA-256", "eA=="): "malformed-request",
+                ("EXTERNAL", "="): "invalid-mechanism"}
+    before = SERVER.metric('stentor_xmpp_auth_total{outcome="failed"}')
+    for (mechanism, text), condition in answered.items():
+        with Stream(SERVER) as stream:
+            stream.open()
+            assert failure_of(stream, auth % (mechanism, text)) == condition, (mechanism, text)
+    assert moved(before, 'stentor_xmpp_auth_total{outcome="failed"}') == len(answered)
     with Stream(SERVER) as stream:
         stream.open()
-        outcome = stream.plain("mallory", "wrong")
-        assert outcome.tag == SASL + "failure" and outcome[0].tag == SASL + "not-authorized"
-        outcome = stream.plain("nobody", "wrong")
-        assert outcome[0].tag == SASL + "not-authorized"
-        stream.send("<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='NONE'>=</auth>")
-        assert stream.take()[0].tag == SASL + "invalid-mechanism"
-    aftermath()
+        for _ in range(3):
+            assert failure_of(stream, auth % ("PLAIN", "AG1hbGxvcnkAd3Jvbmc=")) == "not-authorized"
+        expect_stream_error(stream, "policy-violation")
 
+
+def aborted_sasl():
+    before = SERVER.metric('stentor_xmpp_auth_total{outcome="aborted"}')
+    with Stream(SERVER) as stream:
+        stream.open()
+        stream.send("<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='SCRAM-SHA-1'>"
+                    "biwsbj1tYWxsb3J5LHI9YWJj</auth>")
+        assert stream.take().tag == SASL + "challenge"
+        assert failure_of(stream, "<abort xmlns='urn:ietf:params:xml:ns:xmpp-sasl'/>") == "aborted"
+        outcome = stream.plain("mallory", "secret")
+        assert outcome.tag == SASL + "success"
+    assert moved(before, 'stentor_xmpp_auth_total{outcome="aborted"}') == 1
+
+
+def gone_midway():
+    """TCP ends in the middle of a stanza, of a login, of a password check."""
+    for octets in (OPEN, OPEN[:40], OPEN + "<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' "
+                   "mechanism='PLAIN'>AG1hbGxvcnkAc2VjcmV0</auth>"):
+        for _ in range(20):
+            with Stream(SERVER) as stream:
+                stream.send(octets)
+    with Stream(SERVER) as stream:
+        bound(stream)
+        stream.send("<message><body>" + "x" * 5000)
+
+
+# ---- the admin API ----
 
 def api_refuses(status, method, path, **keywords):
     try:
         SERVER.api(method, path, **keywords)
     except Problem as problem:
         assert problem.status == status, problem
-        return
-    raise AssertionError("was accepted")
+        return problem.body
+    raise AssertionError("was accepted: %s %s %s" % (method, path, keywords))
 
 
-def bad_api():
-    api_refuses(400, "POST", "/v1/pushes", raw="{not json")
-    api_refuses(401, "GET", "/v1/users", token="wrong")
-    api_refuses(404, "POST", "/v1/pushes",
-                body={"target": {"users": ["nobody"]}, "notification": {"title": "T"}})
-    api_refuses(409, "POST", "/v1/users", body={"username": "mallory", "password": "x"})
-    api_refuses(400, "POST", "/v1/pushes", body={"target": {"all": True, "online": True},
-                                                 "notification": {"title": "T"}})
-    aftermath()
+def malformed_json():
+    bodies = ("", "{", "{not json", "[]", "null", "{\"target\":1}", "[" * 40, "{}" * 2,
+              b"{\"username\":\"\xff\"}", "{\"username\":\"a\",\"username\":\"b\"}")
+    before = SERVER.metric('stentor_admin_responses_total{class="4xx"}')
+    for path in ("/v1/pushes", "/v1/users"):
+        for body in bodies:
+            body = body if isinstance(body, bytes) else body.encode()
+            api_refuses(400, "POST", path, raw=body)
+    assert moved(before, 'stentor_admin_responses_total{class="4xx"}') == 2 * len(bodies)
+    note = {"title": "T"}
+    for push in ({"target": {"all": True}}, {"notification": note}, {"target": {}, "notification": note},
+                 {"target": {"all": True, "online": True}, "notification": note},
+                 {"target": {"all": True}, "notification": note, "unknown": 1}):
+        api_refuses(400, "POST", "/v1/pushes", body=push)
 
 
-def raw_socket():
-    with SERVER.inside():
-        raw = socket.socket(socket.AF_PACKET, socket.SOCK_RAW)
-        raw.bind(("stn0", 0))
-    return raw
+def wrong_token():
+    before = SERVER.metric("stentor_admin_unauthorized_total")
+    for token in ("wrong", SERVER.token[:-1], SERVER.token + "x", "x" * 4000):
+        api_refuses(401, "GET", "/v1/users", token=token)
+    assert SERVER.http("GET", "/metrics")[0] == 401
+    assert moved(before, "stentor_admin_unauthorized_total") == 5
 
 
-def checksum(octets):
-    if len(octets) % 2:
-        octets += b"\0"
-    total = sum(struct.unpack("!%dH" % (len(octets) // 2), octets))
-    while total >> 16:
-        total = (total & 0xFFFF) + (total >> 16)
-    return ~total & 0xFFFF
+def unknown_user():
+    body = api_refuses(404, "POST", "/v1/pushes",
+                       body={"target": {"users": ["mallory", "nobody"]}, "notification": {"title": "T"}})
+    assert "/target/users/1" in body, body
+    api_refuses(404, "GET", "/v1/users/nobody")
+    api_refuses(404, "DELETE", "/v1/users/nobody")
 
 
-def syn(mac, own, source, port, sequence):
-    tcp = struct.pack("!HHIIBBHHH", port, 5222, sequence, 0, 5 << 4, 2, 65535, 0, 0)
-    pseudo = source + socket.inet_aton(harness.ADDRESS) + struct.pack("!BBH", 0, 6, len(tcp))
-    tcp = tcp[:16] + struct.pack("!H", checksum(pseudo + tcp)) + tcp[18:]
-    ip = struct.pack("!BBHHHBBH4s4s", 0x45, 0, 40, 0, 0, 64, 6, 0, source,
-                     socket.inet_aton(harness.ADDRESS))
-    ip = ip[:10] + struct.pack("!H", checksum(ip)) + ip[12:]
-    return mac + own + b"\x08\x00" + ip + tcp
+def duplicate_user():
+    api_refuses(409, "POST", "/v1/users", body={"username": "mallory", "password": "other"})
+    api_refuses(409, "POST", "/v1/users", body={"username": "MALLORY", "password": "other"})
+    with Stream(SERVER) as stream:
+        bound(stream)  # the old password still opens
 
 
-def macs():
-    own = SERVER.run(["cat", "/sys/class/net/stn0/address"], stdout=-1).stdout.decode().strip()
-    own = bytes.fromhex(own.replace(":", ""))
-    neighbours = SERVER.run(["ip", "neigh", "show", harness.ADDRESS], stdout=-1).stdout.decode()
-    return bytes.fromhex(neighbours.split("lladdr ")[1].split()[0].replace(":", "")), own
+# ---- frames ----
+
+FRAME_DROPS = ("stentor_net_dropped_packets_total", "stentor_tcp_dropped_segments_total")
 
 
-def syn_flood():
-    before = SERVER.metrics()
-    mac, own = macs()
-    raw = raw_socket()
-    for number in range(100000):
-        source = socket.inet_aton("10.99.0.%d" % (3 + number % 250))
-        try:
-            raw.send(syn(mac, own, source, 1024 + number % 60000, number))
-        except OSError:
-            pass  # the queue of the device is full: that is a flood
-    with Stream(SERVER) as honest:
-        honest.login("mallory", "secret")
-        honest.ping()
-    raw.close()
-    moved = sum(value - before.get(name, 0) for name, value in SERVER.metrics().items()
-                if "cookie" in name)
-    assert moved > 1000, moved
-    aftermath()
+def drop_counts():
+    return {name: value for name, value in SERVER.metrics().items() if name.startswith(FRAME_DROPS)}
 
 
 def absurd_frames():
+    """A good SYN cut at each octet and flipped at each bit, then noise of many shapes."""
+    before = drop_counts()
+    chance = random.Random(int(os.environ.get("STENTOR_SEED", "7")))
+    with frames.Wire(SERVER) as wire:
+        source = socket.inet_aton("10.99.0.9")
+        good = wire.frame(frames.tcp(source, 4242, 7, frames.SYN))
+        for size in range(15, len(good)):
+            wire.send(good[:size])
+        for place in range(12, len(good)):
+            for bit in range(8):
+                wire.send(good[:place] + bytes([good[place] ^ 1 << bit]) + good[place + 1:])
+        for kind in (0x0800, 0x0806, 0x86DD, 0x8100, 0x0000, 0xFFFF):
+            for size in (1, 20, 46, 500, 1500):
+                wire.send(wire.frame(chance.randbytes(size), kind))
+        for _ in range(3000):
+            packet = bytearray(frames.ipv4(source, frames.OURS, chance.choice((1, 6, 17, 58)),
+                                           chance.randbytes(chance.randrange(0, 200)),
+                                           chance.choice((0, 0, 0x2000, 0x1fff))))
+            packet[chance.randrange(len(packet))] ^= 1 << chance.randrange(8)
+            wire.send(wire.frame(bytes(packet)))
+        for flags in range(256):
+            wire.send(wire.frame(frames.tcp(source, 5000 + flags, flags, flags, flags, b"x" * flags)))
+    rose = {name for name, value in drop_counts().items() if value > before.get(name, 0)}
+    for reason in ("ip-checksum", "ip-size", "ip-fragment", "ip-protocol", "tcp-short", "tcp-flags",
+                   "tcp-checksum", "ethernet-type", "arp-malformed"):
+        assert any(reason in name for name in rose), (reason, rose)
+
+
+def forged_segments():
+    """Segments of the bystander's connection that a blind attacker could send (RFC 5961)."""
+    local = BYSTANDER.socket.getsockname()
+    source = socket.inet_aton(local[0])
+    chance = random.Random(7)
+    with frames.Wire(SERVER) as wire:
+        for flags in (frames.RST, frames.RST | frames.ACK, frames.SYN, frames.FIN | frames.ACK,
+                      frames.ACK):
+            for _ in range(300):
+                wire.send(wire.frame(frames.tcp(source, local[1], chance.randrange(1 << 32), flags,
+                                                chance.randrange(1 << 32), b"</stream:stream>")))
+    BYSTANDER.ping()
+
+
+def syn_flood():
+    """100,000 SYNs from addresses on the link and off it; an honest client logs in meanwhile."""
     before = SERVER.metrics()
-    mac, own = macs()
-    raw = raw_socket()
-    good = syn(mac, own, socket.inet_aton("10.99.0.9"), 4242, 7)
-    for size in range(15, len(good)):
-        raw.send(good[:size])
-    for place in range(14, len(good)):
-        for bit in range(8):
-            raw.send(good[:place] + bytes([good[place] ^ 1 << bit]) + good[place + 1:])
-    raw.close()
-    moved = sum(value - before.get(name, 0) for name, value in SERVER.metrics().items()
-                if "net_drop" in name or "dropped" in name)
-    assert moved > 100, moved
-    aftermath()
+    with frames.Wire(SERVER) as wire:
+        sent = 0
+        for number in range(100000):
+            network = b"\x0a\x63\x00" if number % 2 else b"\xc6\x33\x64"
+            source = network + bytes([3 + number // 2 % 250])
+            sent += wire.send(wire.frame(frames.tcp(source, 1024 + number % 60000, number, frames.SYN)))
+            if number == 50000:
+                with Stream(SERVER) as honest:
+                    bound(honest)
+                    honest.ping()
+                    assert SERVER.metric("stentor_net_connections") <= 2
+    assert sent > 50000, "only %d frames left this machine" % sent
+    with Stream(SERVER) as honest:
+        bound(honest)
+        honest.ping()
+    after = SERVER.metrics()
+    name = 'stentor_tcp_cookies_total{outcome="sent"}'
+    assert after[name] - before[name] > 1000, after[name] - before[name]
+    assert after['stentor_tcp_opened_total{how="accepted"}'] == \
+        before['stentor_tcp_opened_total{how="accepted"}'] + 2
+
+
+def guessed_cookies():
+    before = SERVER.metric('stentor_tcp_cookies_total{outcome="bad"}')
+    chance = random.Random(7)
+    with frames.Wire(SERVER) as wire:
+        for number in range(2000):
+            wire.send(wire.frame(frames.tcp(b"\x0a\x63\x00\x42", 2000 + number,
+                                            chance.randrange(1 << 32), frames.ACK,
+                                            chance.randrange(1 << 32), b"<stream")))
+    until(lambda: moved(before, 'stentor_tcp_cookies_total{outcome="bad"}') > 100,
+          "bad cookies are counted")
+
+
+# ---- clients that stop ----
+
+def small_buffer(sock):
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
 
 
 def stops_reading():
-    before = SERVER.metrics()
-
-    def small_buffer(sock):
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-
+    """Its queue fills to xmpp.outbox_bytes, then it is shed; a third is served all the while."""
+    counter = 'stentor_streams_refused_total{reason="outbox"}'
+    before = SERVER.metric(counter)
     with Stream(SERVER, prepare=small_buffer) as slow:
-        slow.login("mallory", "secret")
-        body = "y" * 60000
-        for _ in range(12):
-            BYSTANDER.send("<message to='%s'><body>%s</body></message>" % (slow.jid, body))
-        name = 'stentor_streams_refused_total{reason="outbox"}'
-        until(lambda: SERVER.metrics()[name] > before[name], "the slow reader is shed", 20)
-    aftermath()
+        bound(slow)
+        for number in range(12):
+            BYSTANDER.message(slow.jid, "y" * 60000)
+            if number == 2:
+                assert 0 < SERVER.api("GET", "/v1/sessions?user=mallory")["items"][0][
+                    "queued_bytes"] <= 262144
+            BYSTANDER.ping()
+        until(lambda: moved(before, counter) == 1, "the slow reader is shed", 20)
+        try:
+            while True:
+                slow.take(10)
+        except Closed as how:
+            assert str(how) == "reset", how
 
 
-def main():
+def slow_to_authenticate():
+    """xmpp.auth_time is one second here: octet by octet, or silence, it is over."""
+    counter = 'stentor_streams_refused_total{reason="auth-time"}'
+    before = SERVER.metric(counter)
+    with Stream(SERVER) as silent, Stream(SERVER) as slow, Stream(SERVER) as midway:
+        nothing_yet(silent)
+        nothing_yet(slow)
+        midway.open()
+        end = time.monotonic() + 3.5
+        for octet in OPEN[:-1]:
+            if time.monotonic() > end:
+                break
+            send_to_the_end(slow, octet)
+            time.sleep(0.03)
+        for stream in (silent, slow, midway):
+            expect_stream_error(stream, "connection-timeout")
+    assert moved(before, counter) == 3
+
+
+def cut_off(port):
+    """No packet of that local port passes any more, either way."""
+    rules = ("add table ip cut; "
+             "add chain ip cut in { type filter hook input priority 0; }; "
+             "add chain ip cut out { type filter hook output priority 0; }; "
+             "add rule ip cut in tcp dport %d drop; add rule ip cut out tcp sport %d drop"
+             % (port, port))
+    done = SERVER.run(["nft", rules], check=False, stderr=subprocess.PIPE)
+    if done.returncode != 0:
+        raise Skip("nft cannot drop packets here: " + done.stderr.decode().splitlines()[0])
+
+
+def vanishes(is_sent_to):
+    """A peer gone without a word is found by keepalive, or by what it does not acknowledge."""
+    def case():
+        if shutil.which("nft") is None:
+            raise Skip("nft is not installed (Debian package nftables)")
+        counter = 'stentor_tcp_closed_total{why="timeout"}'
+        before = SERVER.metric(counter)
+        stream = Stream(SERVER)
+        bound(stream)
+        cut_off(stream.socket.getsockname()[1])
+        try:
+            began = time.monotonic()
+            if is_sent_to:
+                BYSTANDER.message(stream.jid, "are you there?")
+            until(lambda: moved(before, counter) == 1, "the peer is held dead", 20)
+            assert time.monotonic() - began > 1, "too soon"
+        finally:
+            SERVER.run(["nft", "delete", "table", "ip", "cut"], check=False)
+            stream.socket.close()
+        name = 'stentor_tcp_probes_total{kind="keepalive"}'
+        assert is_sent_to or SERVER.metric(name) > 0
+    return case
+
+
+def too_many_from_one_address():
+    """tcp.connections_per_address is 20 here; another address is not concerned."""
+    counter = 'stentor_net_refused_connections_total{reason="address"}'
+    before = SERVER.metric(counter)
+    SERVER.run(["ip", "addr", "add", "10.99.0.77/24", "dev", "stn0"])
+    streams = []
+    try:
+        for _ in range(30):
+            try:
+                stream = Stream(SERVER, timeout=0.5)
+                stream.open()
+                streams.append(stream)
+            except (OSError, Closed, TimeoutError):
+                pass
+        assert len(streams) == 19, len(streams)  # and the bystander
+        assert moved(before, counter) >= 11
+        with Stream(SERVER, source="10.99.0.77") as other:
+            other.login("mallory", "secret")
+    finally:
+        for stream in streams:
+            stream.socket.close()
+        SERVER.run(["ip", "addr", "del", "10.99.0.77/24", "dev", "stn0"])
+
+
+# ---- all of them ----
+
+def table(prefix, prepare, rows):
+    return [("%s-%s" % (prefix, name), answers(prepare, *row)) for name, row in rows.items()]
+
+
+def pieces():
+    """A few of each kind, octet by octet."""
+    rows = [("in-pieces-" + name, in_pieces(bound, *MALFORMED[name])) for name in
+            ("mismatched-tags", "utf8-overlong", "unknown-entity", "comment", "from-another")]
+    return rows + [("in-pieces-" + name, in_pieces(nothing_yet, *HEADERS[name])) for name in
+                   ("unknown-host", "http", "wrong-content-namespace")]
+
+
+def plain_cases():
+    cases = table("malformed", bound, MALFORMED) + table("header", nothing_yet, HEADERS)
+    cases += table("before-authentication", header_only, BEFORE_AUTHENTICATION) + pieces()
+    return cases + [
+        ("oversize", oversize), ("bad-addresses", bad_addresses), ("bad-iqs", bad_iqs),
+        ("bad-sasl", bad_sasl), ("aborted-sasl", aborted_sasl), ("gone-midway", gone_midway),
+        ("malformed-json", malformed_json), ("wrong-token", wrong_token),
+        ("unknown-user-in-push", unknown_user), ("duplicate-user", duplicate_user),
+        ("absurd-frames", absurd_frames), ("forged-segments", forged_segments),
+        ("guessed-cookies", guessed_cookies), ("syn-flood", syn_flood),
+        ("stops-reading", stops_reading)]
+
+
+def impatient_cases():
+    """Of a server whose times are short."""
+    return [("slow-to-authenticate", slow_to_authenticate), ("vanishes-idle", vanishes(False)),
+            ("vanishes-unacknowledged", vanishes(True))]
+
+
+# With several queues the ACK of a handshake may be overtaken by the RST that follows it, and then
+# opens the connection once more: SYN cookies remember nothing. xmpp.auth_time ends such a stream.
+TWO = {"server.workers": 2, "xmpp.auth_time": "5s"}
+IMPATIENT = {"xmpp.auth_time": "1s", "tcp.keepalive_idle": "2s", "tcp.keepalive_interval": "1s",
+             "tcp.keepalive_probes": 2, "tcp.user_timeout": "5s"}
+FEW = {"tcp.connections_per_address": 20}
+
+
+def run(options, suffix, cases):
     global SERVER, BYSTANDER
-    cases = [("malformed-" + name, malformed(text)) for name, text in MALFORMED.items()]
-    cases += [("before-authentication", before_authentication), ("unknown-host", unknown_host),
-              ("oversize", oversize), ("pre-auth-bytes", pre_auth_bytes), ("bad-sasl", bad_sasl),
-              ("bad-api", bad_api), ("absurd-frames", absurd_frames), ("syn-flood", syn_flood),
-              ("stops-reading", stops_reading)]
-    with harness.Server() as SERVER:
+    with harness.Server(options=options) as SERVER:
         for user in ("bystander", "mallory"):
             SERVER.add_user(user, "secret")
         with Stream(SERVER) as BYSTANDER:
             BYSTANDER.login("bystander", "secret")
-            return harness.main(cases)
+            time.sleep(0.2)
+            rest = at_rest()
+            return harness.main([(name + suffix, guarded(case, rest)) for name, case in cases])
+
+
+def main():
+    failed = run({}, "", plain_cases())
+    failed |= run(TWO, "-2-workers", plain_cases())
+    failed |= run(IMPATIENT, "", impatient_cases())
+    return failed | run(FEW, "", [("too-many-from-one-address", too_many_from_one_address)])
 
 
 if __name__ == "__main__":
