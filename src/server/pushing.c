@@ -2,8 +2,9 @@
  *
  * Fan-out on a worker. Each push under way is a walk over the session rows (push_walk) and one
  * shared blob; a turn takes a slice of it, so receiving goes on in between. A connection that TCP
- * cannot serve now because all extensions are lent waits in `waiting` and stops the walk: the
- * pools are the brake, nothing is lost to them. Acknowledgements are tallied by TCP in the blob's
+ * cannot serve now because extensions are scarce waits in `waiting` and stops the walk: the pools
+ * are the brake, nothing is lost to them. A push takes at most three quarters of a pool, so answers
+ * to clients find room while one is under way. Acknowledgements are tallied by TCP in the blob's
  * row; a few times a second the increments go to control. The blob's last reference is ours, so
  * the text lives until the last copy is acknowledged or lost. */
 #include "worker.h"
@@ -24,6 +25,14 @@ void pushing_begin(struct worker *worker, const struct push_job *job)
     ASSERT(worker->push_count < WORKER_PUSHES_MAX); /* control begins no more at once */
 }
 
+static bool is_scarce(const struct worker *worker)
+{
+    struct net_usage usage = net_usage(worker->net);
+    uint64_t hot_max = worker->config->tcp_hot_max;
+    return usage.hot >= hot_max - hot_max / 4 ||
+           usage.send_references >= WORKER_REFERENCES_A_HOT * (hot_max - hot_max / 4);
+}
+
 /* What became of one matched connection. False when it has to be tried again. */
 static bool copy_send(struct worker *worker, struct worker_push *push, struct handle handle,
                       uint32_t account)
@@ -33,6 +42,8 @@ static bool copy_send(struct worker *worker, struct worker_push *push, struct ha
         push_walk_failed(&push->walk, account, PUSH_FAILED_CLOSED);
         return true;
     }
+    if (is_scarce(worker))
+        return false;
     uint32_t size = (uint32_t)push->walk.job->text.size;
     blob_get(&worker->blobs, push->blob, 1);
     enum error error = tcp_send(worker->net, conn, push->blob, 0, size);

@@ -8,8 +8,8 @@
 #define WORKER_PARTIALS 16384u
 #define WORKER_NEGOTIATIONS 16384u
 #define WORKER_TRACE_EVENTS 65536u
-#define REFERENCES_A_HOT 4u     /* send references lent, for each extension */
-#define ARENA_SPARE (64u << 10) /* alignment between what is taken from the arena */
+#define WORKER_REFERENCES_A_HOT 4u /* send references lent, for each extension */
+#define ARENA_SPARE (64u << 10)    /* alignment between what is taken from the arena */
 
 static enum error address_read(const char *text, struct net_address *address)
 {
@@ -36,7 +36,7 @@ static enum error net_options_fill(struct worker *worker, struct net_options *op
         .prefix_bits = (uint32_t)config->net_prefix,
         .connections_max = rows,
         .hot_max = (uint32_t)config->tcp_hot_max,
-        .send_references_max = (uint32_t)config->tcp_hot_max * REFERENCES_A_HOT,
+        .send_references_max = (uint32_t)config->tcp_hot_max * WORKER_REFERENCES_A_HOT,
         .connections_per_address = (uint32_t)config->tcp_connections_per_address,
         .accepts_per_second = (uint32_t)config->tcp_accept_rate,
         .receive_window = (uint32_t)config->tcp_receive_window,
@@ -195,6 +195,21 @@ static void streams_drop(struct worker *worker)
     net_flush(worker->net, worker->now_ns);
 }
 
+/* Orders not carried out, and a drain cut short, go back to control, which ends after us. A push
+ * among them is begun, to end with the others. */
+static void orders_drop(struct worker *worker)
+{
+    struct order *order;
+    while (worker->orders != NULL && (order = ring_take_spsc(worker->orders)) != NULL) {
+        if (order->kind == ORDER_PUSH)
+            pushing_begin(worker, order->job);
+        server_give_order_back(worker->server, order);
+    }
+    if (worker->drain != NULL)
+        server_give_order_back(worker->server, worker->drain);
+    worker->drain = NULL;
+}
+
 static void push_end(struct worker *worker, struct worker_push *push)
 {
     if (push->untold != NULL)
@@ -206,6 +221,7 @@ void worker_destroy(struct worker *worker)
 {
     if (worker->net != NULL && worker->xmpp != NULL)
         streams_drop(worker);
+    orders_drop(worker);
     for (uint32_t i = 0; worker->pushes != NULL && i < WORKER_PUSHES_MAX; i++)
         if (worker->pushes[i].walk.job != NULL)
             push_end(worker, &worker->pushes[i]);

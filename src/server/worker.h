@@ -33,7 +33,8 @@
 #define WORKER_PUSH_SLICE 256u /* streams written to in one turn */
 #define WORKER_NOTES_TURN 256u /* notes carried out in one turn */
 #define WORKER_INBOX_COUNT 65536u
-#define WORKER_LINGER_SECONDS 5u /* a closed stream's peer has this long to close too */
+#define WORKER_REFERENCES_A_HOT 4u /* send references in the pool for each extension */
+#define WORKER_LINGER_SECONDS 5u   /* a closed stream's peer has this long to close too */
 
 struct worker_push {
     struct push_walk walk;
