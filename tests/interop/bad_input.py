@@ -457,11 +457,13 @@ def slow_to_authenticate():
 
 
 def cut_off(port):
-    """No packet of that local port passes any more, either way."""
+    """No packet of that local port passes the device any more, either way; the admin API's loopback,
+    which may come to use the same port, is not touched."""
     rules = ("add table ip cut; "
              "add chain ip cut in { type filter hook input priority 0; }; "
              "add chain ip cut out { type filter hook output priority 0; }; "
-             "add rule ip cut in tcp dport %d drop; add rule ip cut out tcp sport %d drop"
+             "add rule ip cut in iifname stn0 tcp dport %d drop; "
+             "add rule ip cut out oifname stn0 tcp sport %d drop"
              % (port, port))
     done = SERVER.run(["nft", rules], check=False, stderr=subprocess.PIPE)
     if done.returncode != 0:
