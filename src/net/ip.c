@@ -47,6 +47,7 @@ static void fill_segment(struct tcp_segment *segment, const struct tcp_header *h
 {
     segment->key.remote_port = be16_get(header->source_port);
     segment->key.local_port = be16_get(header->destination_port);
+    segment->key.local = 0;
     segment->seq = be32_get(header->seq);
     segment->flags = header->flags;
     segment->ack = (header->flags & TCP_ACK) != 0 ? be32_get(header->ack) : 0;

@@ -298,6 +298,7 @@ uint32_t net_row_open(struct net *net, const struct tcp_key *key, uint64_t hash)
     net->rows[conn] = (struct tcp_row){.remote = key->remote,
                                        .remote_port = key->remote_port,
                                        .local_port = key->local_port,
+                                       .local = key->local,
                                        .hot = TCP_HOT_NONE,
                                        .neighbour = ARP_NONE};
     if (tcp_table_insert(&net->table, hash, conn))

@@ -170,7 +170,8 @@ static uint32_t *bucket_of(struct tcp *tcp, uint64_t hash)
 
 static struct tcp_key record_key(const struct tcp_time_wait *record)
 {
-    return (struct tcp_key){record->remote, record->remote_port, record->local_port};
+    return (struct tcp_key){record->remote, record->remote_port, record->local_port,
+                            record->local};
 }
 
 /* Out of its bucket; its place in the ring stays until the ring gets there. */
@@ -221,6 +222,7 @@ void tcp_enter_time_wait(struct net *net, uint32_t conn)
             .remote = row->remote,
             .remote_port = row->remote_port,
             .local_port = row->local_port,
+            .local = row->local,
             .snd_nxt = row->snd_nxt,
             .rcv_nxt = row->rcv_nxt,
             .ts_recent = row->ts_recent,
@@ -244,7 +246,7 @@ struct tcp_time_wait *tcp_time_wait_find(struct net *net, const struct tcp_key *
     for (uint32_t index = *bucket_of(tcp, hash); index != POOL_NONE;) {
         struct tcp_time_wait *record = &tcp->time_wait[index];
         if (record->remote_port == key->remote_port && record->local_port == key->local_port &&
-            net_address_equal(&record->remote, &key->remote))
+            record->local == key->local && net_address_equal(&record->remote, &key->remote))
             return record;
         index = record->chain;
     }

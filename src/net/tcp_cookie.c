@@ -87,15 +87,15 @@ static struct tcp_offer offer_of_code(uint8_t code)
  * by a second pass, so the mask may be read before the code is known. */
 struct mac_input {
     struct tcp_key key;
+    uint16_t code;
     uint32_t peer_isn;
-    uint32_t code;
 };
 static_assert(sizeof(struct mac_input) == 28, "hashed as octets: no padding");
 
 static uint32_t mac_of(const struct siphash_key *secret, const struct tcp_segment *segment,
                        uint32_t peer_isn, uint32_t code)
 {
-    struct mac_input input = {segment->key, peer_isn, code};
+    struct mac_input input = {segment->key, (uint16_t)code, peer_isn};
     return (uint32_t)siphash_2_4(secret, bytes_of(&input, sizeof input));
 }
 

@@ -96,6 +96,8 @@ struct tcp_time_wait {
     struct net_address remote;
     uint16_t remote_port;
     uint16_t local_port;
+    uint16_t local;
+    uint16_t spare;
     uint32_t snd_nxt;
     uint32_t rcv_nxt;
     uint32_t ts_recent;
@@ -105,7 +107,6 @@ struct tcp_time_wait {
     uint8_t is_live;
     uint16_t window; /* as in the header */
     uint16_t answered_at; /* last ACK, 1/4 s, wrapping */
-    uint32_t spare;
     uint64_t expires_at_ns;
 };
 static_assert(sizeof(struct tcp_time_wait) == 56, "docs/LIMITS.md counts on 56 octets");

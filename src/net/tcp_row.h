@@ -25,14 +25,19 @@ enum tcp_state {
 
 #define TCP_ROW_TIMESTAMPS 0x01u
 #define TCP_ROW_WINDOW_SCALE 0x02u
-#define TCP_ROW_SACK 0x04u /* the peer offered it; used by a later version */
-#define TCP_ROW_ACTIVE 0x08u /* we opened it */
+#define TCP_ROW_SACK 0x04u     /* the peer offered it; used by a later version */
+#define TCP_ROW_ACTIVE 0x08u   /* we opened it */
 #define TCP_ROW_ACK_OWED 0x10u /* on the turn's list of acknowledgements */
+#define TCP_ROW_ECN 0x20u      /* negotiated: RFC 3168 6.1.1 */
+#define TCP_ROW_ECN_ECHO 0x40u /* a marked packet came; ECE until the peer says CWR */
 
 struct tcp_row {
-    struct net_address remote; /* key, with the ports */
+    struct net_address remote; /* key, with the next three */
     uint16_t remote_port;
     uint16_t local_port;
+    uint16_t local;   /* which of our addresses */
+    uint8_t liveness; /* class of keepalive and user timeout */
+    uint8_t spare;
     uint32_t snd_nxt; /* parked: = snd_una */
     uint32_t rcv_nxt;
     uint32_t ts_recent;
@@ -41,16 +46,20 @@ struct tcp_row {
     uint16_t mss;     /* ours to send, options not deducted */
     uint8_t snd_scale : 4;
     uint8_t rcv_scale : 4;
-    uint8_t state; /* enum tcp_state */
-    uint8_t flags; /* TCP_ROW_* */
+    uint8_t state;            /* enum tcp_state */
+    uint8_t flags;            /* TCP_ROW_* */
     uint8_t keepalive_probes; /* unanswered; of a dead row: enum net_close_why */
-    uint16_t srtt; /* logarithmic */
-    uint16_t rttvar;
-    uint32_t active_at_s; /* last segment from the peer, seconds of the injected clock */
-    uint32_t hot;         /* row of the extension, TCP_HOT_NONE = parked */
-    uint16_t neighbour;   /* row of the ARP table */
+    union {
+        struct {
+            uint16_t srtt; /* logarithmic */
+            uint16_t rttvar;
+        };
+        uint32_t link; /* of a dead row: the next until its NET_CLOSED was taken */
+    };
+    uint32_t active_at_s;  /* last segment from the peer, seconds of the injected clock */
+    uint32_t hot;          /* row of the extension, TCP_HOT_NONE = parked */
+    uint16_t neighbour;    /* row of the ARP table */
     uint16_t challenge_at; /* last challenge ACK, 1/4 s of the clock, wrapping */
-    uint32_t link; /* of a dead row: the next until its NET_CLOSED was taken */
 };
 static_assert(sizeof(struct tcp_row) == CACHE_LINE, "docs/LIMITS.md counts on one line");
 

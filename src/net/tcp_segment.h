@@ -10,13 +10,14 @@
 
 #include "wire.h"
 
-/* What names a connection. Our own address is one a worker and no part of it. */
+/* What names a connection. Our own address is named by its number. */
 struct tcp_key {
     struct net_address remote;
     uint16_t remote_port;
     uint16_t local_port;
+    uint16_t local; /* which of our addresses */
 };
-static_assert(sizeof(struct tcp_key) == 20, "compared as octets: no padding");
+static_assert(sizeof(struct tcp_key) == 22, "compared as octets: no padding");
 
 struct tcp_segment {
     struct tcp_key key;

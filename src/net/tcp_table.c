@@ -16,6 +16,7 @@
 static_assert(offsetof(struct tcp_row, remote) == offsetof(struct tcp_key, remote), "one memcmp");
 static_assert(offsetof(struct tcp_row, remote_port) == offsetof(struct tcp_key, remote_port), "");
 static_assert(offsetof(struct tcp_row, local_port) == offsetof(struct tcp_key, local_port), "");
+static_assert(offsetof(struct tcp_row, local) == offsetof(struct tcp_key, local), "");
 static_assert(TCP_TABLE_WAYS * TCP_TABLE_PROBES_MAX < UINT16_MAX, "passed_count cannot overflow");
 
 static uint32_t bucket_count_for(uint32_t rows_max)

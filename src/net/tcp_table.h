@@ -57,9 +57,10 @@ static inline uint64_t tcp_table_hash(const struct tcp_table *table, const struc
     uint64_t low;
     memcpy(&high, key->remote.octets, sizeof high);
     memcpy(&low, key->remote.octets + sizeof high, sizeof low);
-    uint64_t ports = (uint64_t)key->remote_port << 16 | key->local_port;
+    uint64_t ports =
+        (uint64_t)key->local << 32 | (uint32_t)key->remote_port << 16 | key->local_port;
     if (IS_UNLIKELY(high != 0))
-        ports |= siphash_1_3_u64x2(&table->key, high, low) << 32;
+        ports ^= siphash_1_3_u64x2(&table->key, high, low) << 32;
     return siphash_1_3_u64x2(&table->key, high ^ low, ports);
 }
 
@@ -80,7 +81,7 @@ bool tcp_table_is_valid(const struct tcp_table *table, const uint64_t *hash_of_r
 
 static inline struct tcp_key tcp_row_key(const struct tcp_row *row)
 {
-    return (struct tcp_key){row->remote, row->remote_port, row->local_port};
+    return (struct tcp_key){row->remote, row->remote_port, row->local_port, row->local};
 }
 
 #endif
