@@ -41,6 +41,10 @@ class Phone:
         threading.Thread(target=self._read, daemon=True).start()
         self.first = self.wait(first)
         self.jid = self.first[1]
+        if first == "online":
+            # Answered in order, so the server has its presence: before, a push passes it by.
+            self.tell("ping")
+            self.wait("pong")
 
     def __enter__(self):
         return self
