@@ -36,6 +36,23 @@ struct net_address {
     uint8_t octets[16]; /* IPv4 as mapped address ::ffff:a.b.c.d */
 };
 
+#define NET_LOCALS_MAX 16u
+#define NET_ROUTERS_MAX 8u
+
+/* An address of ours. The same one may stand on several VLANs. */
+struct net_local {
+    struct net_address address;
+    uint8_t prefix_bits; /* on-link: 1 to 32 of an IPv4 address, 1 to 128 of an IPv6 one */
+    uint16_t vlan;       /* 802.1Q identifier, 0 = untagged */
+};
+
+/* A way to all that is off-link, for the locals of its family and VLAN; the first reachable one
+ * is used. */
+struct net_router {
+    struct net_address address;
+    uint16_t vlan;
+};
+
 struct net_options {
     struct nic_queue *nic;
     struct arena *arena; /* rows, tables, wheel: sized by net_arena_bytes() */
@@ -45,9 +62,10 @@ struct net_options {
     struct trace *trace;
     struct random *random;
     struct siphash_key key; /* flow hash, cookies, sequence numbers; new at each boot */
-    struct net_address address;
-    struct net_address gateway; /* all zero = none */
-    uint32_t prefix_bits;
+    struct net_local locals[NET_LOCALS_MAX]; /* at least one */
+    uint32_t local_count;
+    struct net_router routers[NET_ROUTERS_MAX];
+    uint32_t router_count;    /* 0 = on-link peers only */
     uint32_t connections_max; /* rows */
     uint32_t hot_max;
     uint32_t send_references_max;
@@ -75,18 +93,18 @@ enum net_event_kind {
 };
 
 enum net_close_why {
-    NET_CLOSE_DONE,      /* both sides closed in order */
-    NET_CLOSE_RESET,     /* the peer reset it */
-    NET_CLOSE_TIMEOUT,   /* unacknowledged for the user timeout, or dead by keepalive */
-    NET_CLOSE_ABORTED,   /* tcp_abort() */
-    NET_CLOSE_REFUSED    /* tcp_connect() got no or a negative answer */
+    NET_CLOSE_DONE,    /* both sides closed in order */
+    NET_CLOSE_RESET,   /* the peer reset it */
+    NET_CLOSE_TIMEOUT, /* unacknowledged for the user timeout, or dead by keepalive */
+    NET_CLOSE_ABORTED, /* tcp_abort() */
+    NET_CLOSE_REFUSED  /* tcp_connect() got no or a negative answer */
 };
 
 struct net_event {
     enum net_event_kind kind;
     uint32_t conn;
-    struct bytes octets;      /* NET_DATA */
-    enum net_close_why why;   /* NET_CLOSED */
+    struct bytes octets;    /* NET_DATA */
+    enum net_close_why why; /* NET_CLOSED */
 };
 
 struct net_events {

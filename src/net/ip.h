@@ -17,6 +17,7 @@
 
 #include "stentor/net.h"
 
+#include "tcp_row.h"
 #include "tcp_segment.h"
 #include "wire.h"
 
@@ -44,18 +45,18 @@ struct net_link {
 
 void frame_read(const struct net_link *link, const struct packet *packet, struct frame *frame);
 
-/* A fresh packet with Ethernet and IP headers to `to`; returns where the TCP header goes, with
- * room for a segment of the MTU. NULL when there is no buffer or the neighbour is not known
- * (counted, nothing to undo). *hint is the connection's neighbour, repaired here; ARP_NONE where
- * there is none. */
-uint8_t *net_packet_begin(struct net *net, uint16_t *hint, const struct net_address *to,
-                          struct packet *packet);
-/* The same in the received packet, back to the MAC and address it came from: for SYN-ACK and RST,
- * which have no row. Everything in it is gone: read the segment before. Needs no neighbour. Falls
- * back to a fresh packet where the received one is too small for header_size_max octets of TCP;
- * NULL as above. On success *packet is what to send, and *received is taken (data NULL) or not. */
-uint8_t *net_packet_reply(struct net *net, struct packet *received, uint32_t tcp_size_max,
-                          struct packet *packet);
+/* A fresh packet with Ethernet and IP headers from the row's local address to its remote one;
+ * returns where the TCP header goes, with room for a segment of the MTU. NULL when there is no
+ * buffer or the neighbour is not known (counted, nothing to undo). The row's neighbour is a hint,
+ * repaired here. */
+uint8_t *net_packet_begin(struct net *net, struct tcp_row *row, struct packet *packet);
+/* The same in the received packet, back to the MAC it came from: for SYN-ACK and RST, which have no
+ * row. `key` is that of the received segment and may not point into it: everything in the packet
+ * is gone. Needs no neighbour. Falls back to a fresh packet where the received one is too small
+ * for tcp_size_max octets of TCP; NULL as above. On success *packet is what to send, and *received
+ * is taken (frame NULL) or not. */
+uint8_t *net_packet_reply(struct net *net, struct packet *received, const struct tcp_key *key,
+                          uint32_t tcp_size_max, struct packet *packet);
 /* Completes sizes, has both checksums filled in by the NIC floor, and gives the packet away.
  * tcp_size counts TCP header, options and payload. */
 void net_packet_send(struct net *net, struct packet *packet, uint32_t tcp_size);
@@ -84,6 +85,16 @@ static inline uint32_t net_address_ipv4(const struct net_address *address)
 static inline bool net_address_equal(const struct net_address *a, const struct net_address *b)
 {
     return memcmp(a->octets, b->octets, sizeof a->octets) == 0;
+}
+static inline bool net_address_is_ipv4(const struct net_address *address)
+{
+    static const uint8_t mapped[12] = {[10] = 0xff, [11] = 0xff};
+    return memcmp(address->octets, mapped, sizeof mapped) == 0;
+}
+/* Of the IP header of packets to that address: a segment has the MTU less this and TCP's. */
+static inline uint32_t net_ip_header_size(const struct net_address *remote)
+{
+    return net_address_is_ipv4(remote) ? 20 : 40;
 }
 static inline bool net_link_is_local(const struct net_link *link, uint32_t address)
 {

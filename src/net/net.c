@@ -31,21 +31,17 @@ size_t net_arena_bytes(const struct net_options *options)
     return bytes + ARENA_SLACK;
 }
 
-static bool is_address_none(const struct net_address *address)
-{
-    return net_address_ipv4(address) == 0;
-}
-
 static void set_link(struct net *net)
 {
     const struct net_options *options = &net->options;
-    ASSERT(options->prefix_bits > 0);
-    ASSERT(options->prefix_bits <= 32);
+    const struct net_local *local = &options->locals[0];
+    ASSERT(local->prefix_bits > 0);
+    ASSERT(local->prefix_bits <= 32);
     memcpy(net->link.mac, options->nic->mac, sizeof net->link.mac);
-    net->link.address = net_address_ipv4(&options->address);
-    net->link.mask = UINT32_MAX << (32 - options->prefix_bits);
-    net->link.has_gateway = !is_address_none(&options->gateway);
-    net->link.gateway = net_address_ipv4(&options->gateway);
+    net->link.address = net_address_ipv4(&local->address);
+    net->link.mask = UINT32_MAX << (32 - local->prefix_bits);
+    net->link.has_gateway = options->router_count != 0;
+    net->link.gateway = net_address_ipv4(&options->routers[0].address);
 }
 
 static void set_limits(struct net *net)
@@ -80,7 +76,9 @@ static enum error take_tables(struct net *net)
 enum error net_create(struct net **made, const struct net_options *options, uint64_t now_ns)
 {
     ASSERT(options->connections_max > 0);
-    ASSERT(!is_address_none(&options->address));
+    ASSERT(options->local_count > 0);
+    ASSERT(options->local_count <= NET_LOCALS_MAX);
+    ASSERT(options->router_count <= NET_ROUTERS_MAX);
     struct net *net = heap_take_zeroed(options->heap, sizeof *net);
     if (net == NULL)
         return ERROR_NO_MEMORY;

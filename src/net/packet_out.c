@@ -27,10 +27,9 @@ static void write_headers(struct net *net, struct packet *packet, uint32_t to,
     packet->flags = PACKET_FILL_IP | PACKET_FILL_TCP;
 }
 
-uint8_t *net_packet_begin(struct net *net, uint16_t *hint, const struct net_address *to,
-                          struct packet *packet)
+uint8_t *net_packet_begin(struct net *net, struct tcp_row *row, struct packet *packet)
 {
-    const uint8_t *mac = arp_resolve(net, to, hint);
+    const uint8_t *mac = arp_resolve(net, &row->remote, &row->neighbour);
     if (mac == NULL) {
         net_count(net, METRIC_NET_DROP_NEIGHBOUR);
         return NULL;
@@ -39,28 +38,15 @@ uint8_t *net_packet_begin(struct net *net, uint16_t *hint, const struct net_addr
         net_count(net, METRIC_NET_DROP_BUFFER);
         return NULL;
     }
-    write_headers(net, packet, net_address_ipv4(to), mac);
+    write_headers(net, packet, net_address_ipv4(&row->remote), mac);
     return packet->frame + NET_TCP_OFFSET;
 }
 
-/* Where the source address stands in a frame that frame_read() called IP. */
-static uint32_t source_of(const struct packet *packet)
-{
-    const struct ethernet_header *ethernet = (const void *)packet->frame;
-    uint32_t offset = sizeof *ethernet;
-    if (be16_get(ethernet->type) == ETHERNET_TYPE_VLAN)
-        offset += sizeof(struct vlan_tag);
-    ASSERT(packet->size >= offset + sizeof(struct ip_header));
-    const struct ip_header *ip = (const void *)(packet->frame + offset);
-    return be32_get(ip->source);
-}
-
-uint8_t *net_packet_reply(struct net *net, struct packet *received, uint32_t tcp_size_max,
-                          struct packet *packet)
+uint8_t *net_packet_reply(struct net *net, struct packet *received, const struct tcp_key *key,
+                          uint32_t tcp_size_max, struct packet *packet)
 {
     ASSERT(received->frame != NULL);
     const struct ethernet_header *ethernet = (const void *)received->frame;
-    uint32_t to = source_of(received);
     if (received->room >= NET_TCP_OFFSET + tcp_size_max) {
         *packet = *received;
         *received = (struct packet){0};
@@ -68,7 +54,7 @@ uint8_t *net_packet_reply(struct net *net, struct packet *received, uint32_t tcp
         net_count(net, METRIC_NET_DROP_BUFFER);
         return NULL;
     }
-    write_headers(net, packet, to, ethernet->source);
+    write_headers(net, packet, net_address_ipv4(&key->remote), ethernet->source);
     return packet->frame + NET_TCP_OFFSET;
 }
 

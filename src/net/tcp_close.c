@@ -170,8 +170,7 @@ static uint32_t *bucket_of(struct tcp *tcp, uint64_t hash)
 
 static struct tcp_key record_key(const struct tcp_time_wait *record)
 {
-    return (struct tcp_key){record->remote, record->remote_port, record->local_port,
-                            record->local};
+    return (struct tcp_key){record->remote, record->remote_port, record->local_port, record->local};
 }
 
 /* Out of its bucket; its place in the ring stays until the ring gets there. */
@@ -269,10 +268,10 @@ static void answer_record(struct net *net, struct packet *packet,
 {
     struct packet reply;
     uint32_t size = sizeof(struct tcp_header) + TCP_TIMESTAMPS_SIZE;
-    uint8_t *at = net_packet_reply(net, packet, size, &reply);
+    struct tcp_key key = record_key(record);
+    uint8_t *at = net_packet_reply(net, packet, &key, size, &reply);
     if (at == NULL)
         return;
-    struct tcp_key key = record_key(record);
     struct tcp_header *header = (struct tcp_header *)(void *)at;
     uint8_t *end = tcp_header_write(at, &key, record->snd_nxt, record->rcv_nxt, TCP_ACK);
     header->window = be16_of(record->window);

@@ -30,7 +30,7 @@ void tcp_reset_reply(struct net *net, struct packet *packet, const struct tcp_se
     uint8_t flags = has_ack ? TCP_RST : TCP_RST | TCP_ACK;
     struct tcp_key key = segment->key;
     struct packet reply;
-    uint8_t *at = net_packet_reply(net, packet, sizeof(struct tcp_header), &reply);
+    uint8_t *at = net_packet_reply(net, packet, &key, sizeof(struct tcp_header), &reply);
     if (at == NULL)
         return;
     uint8_t *end = tcp_header_write(at, &key, seq, ack, flags);
@@ -61,16 +61,17 @@ static bool is_syn_recent(struct net *net, uint64_t hash)
     return stored >> 16 == now >> 16 && ((now - stored) & 0xffffu) <= TCP_RECENT_SECONDS;
 }
 
-static uint16_t our_mss(const struct net *net)
+static uint16_t our_mss(const struct net *net, const struct net_address *remote)
 {
-    uint32_t headers = sizeof(struct ip_header) + sizeof(struct tcp_header);
+    uint32_t headers = net_ip_header_size(remote) + sizeof(struct tcp_header);
     return (uint16_t)(net->options.nic->mtu - headers);
 }
 
 /* What we may send: theirs, ours, and never less than the floor. */
-static uint16_t bounded_mss(const struct net *net, uint16_t theirs)
+static uint16_t bounded_mss(const struct net *net, const struct net_address *remote,
+                            uint16_t theirs)
 {
-    uint16_t mss = our_mss(net);
+    uint16_t mss = our_mss(net, remote);
     if (theirs < mss)
         mss = theirs;
     return mss > TCP_MSS_MIN ? mss : (uint16_t)TCP_MSS_MIN;
@@ -88,13 +89,14 @@ static void answer_syn(struct net *net, struct packet *packet, const struct tcp_
     struct tcp_key key = segment->key;
     uint32_t ack = segment->seq + 1;
     struct packet reply;
-    uint8_t *at = net_packet_reply(net, packet, sizeof(struct tcp_header) + TCP_OPTIONS_SIZE_MAX,
-                                   &reply);
+    uint32_t size_max = sizeof(struct tcp_header) + TCP_OPTIONS_SIZE_MAX;
+    uint8_t *at = net_packet_reply(net, packet, &key, size_max, &reply);
     if (at == NULL)
         return;
     struct tcp_header *header = (struct tcp_header *)(void *)at;
     uint8_t *end = tcp_header_write(at, &key, seq, ack, TCP_SYN | TCP_ACK);
-    end += tcp_options_write_syn(end, our_mss(net), scale, theirs.has_timestamps ? &ours : NULL);
+    end += tcp_options_write_syn(end, our_mss(net, &key.remote), scale,
+                                 theirs.has_timestamps ? &ours : NULL);
     header->window = be16_of(net->tcp->window_plain);
     header->offset = (uint8_t)((end - at) / 4 << 4);
     net_packet_send(net, &reply, (uint32_t)(end - at));
@@ -109,7 +111,7 @@ static void settle(struct net *net, struct tcp_row *row, const struct tcp_option
                    uint16_t window)
 {
     const struct tcp_offer *offer = &options->offer;
-    row->mss = bounded_mss(net, offer->mss);
+    row->mss = bounded_mss(net, &row->remote, offer->mss);
     if (offer->has_sack)
         row->flags |= TCP_ROW_SACK;
     if (offer->scale != TCP_SCALE_NONE) {
@@ -146,8 +148,8 @@ static uint32_t accept_row(struct net *net, const struct tcp_segment *segment,
     return conn;
 }
 
-static void accept_cookie(struct net *net, struct packet *packet,
-                          const struct tcp_segment *segment, struct net_events *events)
+static void accept_cookie(struct net *net, struct packet *packet, const struct tcp_segment *segment,
+                          struct net_events *events)
 {
     struct tcp_options options;
     tcp_options_read(segment->options, &options);
@@ -232,7 +234,7 @@ void tcp_transmit_syn(struct net *net, uint32_t conn)
     struct tcp_hot *hot = tcp_hot_of(net, row);
     struct packet packet;
     hot->quiet_at_ns = net->now_ns;
-    uint8_t *at = net_packet_begin(net, &row->neighbour, &row->remote, &packet);
+    uint8_t *at = net_packet_begin(net, row, &packet);
     if (at == NULL) {
         hot->resend_at_ns = net->now_ns + TCP_REFUSED_RETRY_NS;
         tcp_timer_update(net, conn);
@@ -242,7 +244,7 @@ void tcp_transmit_syn(struct net *net, uint32_t conn)
     struct tcp_options options = {.ts_value = tcp_timestamp(net, &key)};
     struct tcp_header *header = (struct tcp_header *)(void *)at;
     uint8_t *end = tcp_header_write(at, &key, hot->iss, 0, TCP_SYN);
-    end += tcp_options_write_syn(end, our_mss(net), net->tcp->rcv_scale, &options);
+    end += tcp_options_write_syn(end, our_mss(net, &key.remote), net->tcp->rcv_scale, &options);
     header->window = be16_of(net->tcp->window_plain);
     header->offset = (uint8_t)((end - at) / 4 << 4);
     net_packet_send(net, &packet, (uint32_t)(end - at));

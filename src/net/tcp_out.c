@@ -134,7 +134,7 @@ void tcp_transmit_ack_at(struct net *net, uint32_t conn, uint32_t seq)
 {
     struct tcp_row *row = &net->rows[conn];
     struct packet packet;
-    uint8_t *at = net_packet_begin(net, &row->neighbour, &row->remote, &packet);
+    uint8_t *at = net_packet_begin(net, row, &packet);
     if (at == NULL)
         return;
     uint8_t *end = write_open_header(net, row, at, seq, TCP_ACK);
@@ -151,7 +151,7 @@ void tcp_transmit_reset(struct net *net, uint32_t conn)
 {
     struct tcp_row *row = &net->rows[conn];
     struct packet packet;
-    uint8_t *at = net_packet_begin(net, &row->neighbour, &row->remote, &packet);
+    uint8_t *at = net_packet_begin(net, row, &packet);
     if (at == NULL)
         return;
     struct tcp_key key = tcp_row_key(row);
@@ -214,7 +214,7 @@ bool tcp_transmit(struct net *net, uint32_t conn, uint32_t seq, uint32_t size)
     ASSERT(hot != NULL);
     ASSERT(size <= tcp_segment_room(row));
     struct packet packet;
-    uint8_t *at = net_packet_begin(net, &row->neighbour, &row->remote, &packet);
+    uint8_t *at = net_packet_begin(net, row, &packet);
     if (at == NULL)
         return false;
     bool is_last = seq + size == hot->snd_end;
@@ -319,8 +319,8 @@ void tcp_output(struct net *net, uint32_t conn)
     while (!is_refused && (size = next_size(row, hot)) != UINT32_MAX) {
         uint32_t seq = hot->send_at;
         if (tcp_transmit(net, conn, seq, size))
-            hot->send_at = seq + size + (seq + size == hot->snd_end &&
-                                         (hot->flags & TCP_HOT_FIN_QUEUED) != 0);
+            hot->send_at =
+                seq + size + (seq + size == hot->snd_end && (hot->flags & TCP_HOT_FIN_QUEUED) != 0);
         else
             is_refused = true;
     }

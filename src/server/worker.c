@@ -13,10 +13,6 @@
 
 static enum error address_read(const char *text, struct net_address *address)
 {
-    if (text[0] == '\0') {
-        *address = (struct net_address){0};
-        return ERROR_NONE;
-    }
     return net_address_parse(bytes_of_string(text), address) ? ERROR_NONE : ERROR_INVALID;
 }
 
@@ -33,7 +29,9 @@ static enum error net_options_fill(struct worker *worker, struct net_options *op
         .trace = &worker->trace,
         .random = &worker->random,
         .key = server_key(worker->server),
-        .prefix_bits = (uint32_t)config->net_prefix,
+        .locals = {{.prefix_bits = (uint8_t)config->net_prefix}},
+        .local_count = 1,
+        .router_count = config->net_gateway[0] != '\0',
         .connections_max = rows,
         .hot_max = (uint32_t)config->tcp_hot_max,
         .send_references_max = (uint32_t)config->tcp_hot_max * WORKER_REFERENCES_A_HOT,
@@ -50,8 +48,10 @@ static enum error net_options_fill(struct worker *worker, struct net_options *op
         .time_wait_max = (uint32_t)config->tcp_time_wait_max,
         .worker = worker->index,
     };
-    enum error error = address_read(config->net_address, &options->address);
-    return error != ERROR_NONE ? error : address_read(config->net_gateway, &options->gateway);
+    enum error error = address_read(config->net_address, &options->locals[0].address);
+    if (error == ERROR_NONE && options->router_count != 0)
+        error = address_read(config->net_gateway, &options->routers[0].address);
+    return error;
 }
 
 /* All rows of the worker: one arena outside the EAL, sized as the sum of its parts. */

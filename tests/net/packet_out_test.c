@@ -57,9 +57,9 @@ static void builds_fresh_packets(void **state)
 {
     (void)state;
     struct net_address peer = net_address_of_ipv4(PEER_IPV4);
-    uint16_t hint = arp_learn(&net, &peer, peer_mac);
+    struct tcp_row row = {.remote = peer, .neighbour = arp_learn(&net, &peer, peer_mac)};
     struct packet packet;
-    uint8_t *at = net_packet_begin(&net, &hint, &peer, &packet);
+    uint8_t *at = net_packet_begin(&net, &row, &packet);
     assert_non_null(at);
     memset(at, 0, 24);
     net_packet_send(&net, &packet, 24);
@@ -68,7 +68,7 @@ static void builds_fresh_packets(void **state)
     assert_tcp_to(&nic.sent[0], PEER_IPV4, 24);
     assert_int_equal(nic.buffers_out, 0);
 
-    at = net_packet_begin(&net, &hint, &peer, &packet);
+    at = net_packet_begin(&net, &row, &packet);
     assert_non_null(at);
     net_packet_cancel(&net, &packet);
     assert_int_equal(nic.buffers_out, 0);
@@ -79,11 +79,11 @@ static void flushes_a_full_burst(void **state)
 {
     (void)state;
     struct net_address peer = net_address_of_ipv4(PEER_IPV4);
-    uint16_t hint = arp_learn(&net, &peer, peer_mac);
+    struct tcp_row row = {.remote = peer, .neighbour = arp_learn(&net, &peer, peer_mac)};
     for (uint32_t i = 0; i < NIC_BURST_MAX; i++) {
         struct packet packet;
         assert_int_equal(nic.sent_count, 0);
-        assert_non_null(net_packet_begin(&net, &hint, &peer, &packet));
+        assert_non_null(net_packet_begin(&net, &row, &packet));
         net_packet_send(&net, &packet, 20);
     }
     assert_int_equal(nic.sent_count, NIC_BURST_MAX);
@@ -94,17 +94,19 @@ static void refuses_by_value(void **state)
 {
     (void)state;
     struct net_address peer = net_address_of_ipv4(PEER_IPV4);
-    uint16_t hint = ARP_NONE;
+    struct tcp_row row = {.remote = peer, .neighbour = ARP_NONE};
     struct packet packet;
-    assert_null(net_packet_begin(&net, &hint, &peer, &packet));
+    assert_null(net_packet_begin(&net, &row, &packet));
     assert_int_equal(metric_get(&nic.metrics, METRIC_NET_DROP_NEIGHBOUR), 1);
     net_packets_flush(&net);
     assert_int_equal(nic.sent_count, 1); /* the question */
     arp_learn(&net, &peer, peer_mac);
     nic.refuses_take = true;
-    assert_null(net_packet_begin(&net, &hint, &peer, &packet));
+    assert_null(net_packet_begin(&net, &row, &packet));
     assert_int_equal(metric_get(&nic.metrics, METRIC_NET_DROP_BUFFER), 1);
 }
+
+static const struct tcp_key far_key = {.remote = {{[10] = 0xff, 0xff, 198, 51, 100, 7}}};
 
 static struct packet received_syn(uint32_t tag_size, size_t room)
 {
@@ -128,7 +130,7 @@ static void replies_in_place(void **state)
         struct packet received = received_syn(tag_size, 0);
         uint8_t *buffer = received.frame;
         struct packet packet;
-        uint8_t *at = net_packet_reply(&net, &received, 40, &packet);
+        uint8_t *at = net_packet_reply(&net, &received, &far_key, 40, &packet);
         assert_ptr_equal(at, buffer + 34);
         assert_null(received.frame);
         memset(at, 0, 40);
@@ -145,7 +147,7 @@ static void replies_in_a_fresh_packet(void **state)
     (void)state;
     struct packet received = received_syn(0, 60);
     struct packet packet;
-    uint8_t *at = net_packet_reply(&net, &received, 40, &packet);
+    uint8_t *at = net_packet_reply(&net, &received, &far_key, 40, &packet);
     assert_non_null(at);
     assert_non_null(received.frame);
     memset(at, 0, 40);
@@ -153,7 +155,7 @@ static void replies_in_a_fresh_packet(void **state)
     net_packets_flush(&net);
     assert_tcp_to(&nic.sent[0], FAR_IPV4, 40);
     nic.refuses_take = true;
-    assert_null(net_packet_reply(&net, &received, 40, &packet));
+    assert_null(net_packet_reply(&net, &received, &far_key, 40, &packet));
     assert_non_null(received.frame);
     fake_nic_done(&nic, &received);
 }

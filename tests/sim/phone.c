@@ -49,7 +49,8 @@ void phone_open(struct phone *phone, const char *name, struct nic_sim *sim, uint
         .trace = &phone->trace,
         .random = &phone->random,
         .key = {random_u64(&phone->random), random_u64(&phone->random)},
-        .prefix_bits = 24,
+        .locals = {{.prefix_bits = 24}},
+        .local_count = 1,
         .connections_max = 64,
         .hot_max = 16,
         .send_references_max = 256,
@@ -65,7 +66,7 @@ void phone_open(struct phone *phone, const char *name, struct nic_sim *sim, uint
         .time_wait_ns = 10 * NS_PER_SECOND,
         .time_wait_max = 64,
     };
-    die_unless(net_address_parse(bytes_of_string(address), &options.address), "address");
+    die_unless(net_address_parse(bytes_of_string(address), &options.locals[0].address), "address");
     die_unless(net_address_parse(BYTES("10.99.0.2"), &phone->server), "address");
     die_unless(arena_create(&phone->arena, "phone", net_arena_bytes(&options) + 65536,
                             ARENA_PAGES_SMALL) == ERROR_NONE,
