@@ -106,10 +106,8 @@ static struct net_options options_of(struct rows_bench *bench, struct nic_queue 
         .receive_window = 32768,
         .reorder_bytes_max = 8u << 20,
         .send_bytes_max = 256u << 10,
-        .keepalive_idle_ns = 1200 * NS_PER_SECOND,
-        .keepalive_interval_ns = 75 * NS_PER_SECOND,
-        .keepalive_probes = 5,
-        .user_timeout_ns = 120 * NS_PER_SECOND,
+        .liveness = {{1200 * NS_PER_SECOND, 75 * NS_PER_SECOND, 5, 120 * NS_PER_SECOND},
+                     {1200 * NS_PER_SECOND, 75 * NS_PER_SECOND, 5, 120 * NS_PER_SECOND}},
         .time_wait_ns = 60 * NS_PER_SECOND,
         .time_wait_max = 65536,
     };

@@ -53,6 +53,19 @@ struct net_router {
     uint16_t vlan;
 };
 
+#define NET_LIVENESS_NEW 0u   /* class of every connection until somebody says otherwise */
+#define NET_LIVENESS_KNOWN 1u /* the upper floors know who it is */
+#define NET_LIVENESS_CLASSES 2u
+
+/* How long a peer may be silent. */
+struct net_liveness {
+    uint64_t
+        keepalive_idle_ns; /* silence before the first probe, a tenth less at random; 0 = off */
+    uint64_t keepalive_interval_ns;
+    uint32_t keepalive_probes; /* unanswered ones before the peer is held dead */
+    uint64_t user_timeout_ns;  /* sent and unacknowledged (RFC 9293 3.8.3); 0 = for ever */
+};
+
 struct net_options {
     struct nic_queue *nic;
     struct arena *arena; /* rows, tables, wheel: sized by net_arena_bytes() */
@@ -74,10 +87,7 @@ struct net_options {
     uint32_t receive_window;
     uint64_t reorder_bytes_max;
     uint64_t send_bytes_max; /* queued and unacknowledged, a connection */
-    uint64_t keepalive_idle_ns;
-    uint64_t keepalive_interval_ns;
-    uint32_t keepalive_probes;
-    uint64_t user_timeout_ns;
+    struct net_liveness liveness[NET_LIVENESS_CLASSES];
     uint64_t time_wait_ns;
     uint32_t time_wait_max;
     uint8_t worker;
@@ -146,6 +156,9 @@ MUST_USE enum error tcp_send(struct net *net, uint32_t conn, uint32_t blob, uint
 void tcp_close(struct net *net, uint32_t conn);
 /* RST now. NET_CLOSED(ABORTED) comes with the next net_timers() or net_input(). */
 void tcp_abort(struct net *net, uint32_t conn);
+/* From now on the connection has the keepalive and user timeout of that class, and its silence is
+ * counted anew. */
+void tcp_set_liveness(struct net *net, uint32_t conn, uint32_t liveness);
 /* Opens actively from an ephemeral port; POOL_NONE when refused. */
 uint32_t tcp_connect(struct net *net, struct net_address address, uint16_t port, uint64_t now_ns);
 

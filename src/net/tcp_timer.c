@@ -69,9 +69,14 @@ void tcp_timer_update(struct net *net, uint32_t conn)
     wheel_arm(&net->tcp->wheel, row->hot, due_ns);
 }
 
+static const struct net_liveness *liveness_of(const struct net *net, const struct tcp_row *row)
+{
+    return &net->options.liveness[row->liveness];
+}
+
 static bool is_out_of_patience(const struct net *net, const struct tcp_hot *hot)
 {
-    uint64_t limit_ns = net->options.user_timeout_ns;
+    uint64_t limit_ns = liveness_of(net, &net->rows[hot->conn])->user_timeout_ns;
     return limit_ns != 0 && net->now_ns - hot->progress_at_ns >= limit_ns;
 }
 
@@ -172,28 +177,52 @@ static void timer_step(struct net *net, uint32_t index)
 
 /* ---- keepalive ---- */
 
-static uint32_t idle_seconds(const struct net *net)
+static uint32_t deadline_seconds(uint64_t duration_ns)
 {
-    uint64_t seconds = net->options.keepalive_idle_ns / NS_PER_SECOND;
+    uint64_t seconds = duration_ns / NS_PER_SECOND;
     return seconds < DEADLINE_SECONDS_MAX ? (uint32_t)seconds : DEADLINE_SECONDS_MAX;
 }
 
-static uint32_t interval_seconds(const struct net *net)
+static uint32_t idle_seconds(const struct net *net, const struct tcp_row *row)
 {
-    uint64_t seconds = net->options.keepalive_interval_ns / NS_PER_SECOND;
-    if (seconds == 0)
-        return 1;
-    return seconds < DEADLINE_SECONDS_MAX ? (uint32_t)seconds : DEADLINE_SECONDS_MAX;
+    return deadline_seconds(liveness_of(net, row)->keepalive_idle_ns);
+}
+
+static uint32_t interval_seconds(const struct net *net, const struct tcp_row *row)
+{
+    uint32_t seconds = deadline_seconds(liveness_of(net, row)->keepalive_interval_ns);
+    return seconds != 0 ? seconds : 1;
+}
+
+static bool has_keepalive(const struct net *net)
+{
+    for (uint32_t class = 0; class < NET_LIVENESS_CLASSES; class ++)
+        if (deadline_seconds(net->options.liveness[class].keepalive_idle_ns) != 0)
+            return true;
+    return false;
 }
 
 /* A tenth early at random, so that a million streams accepted at once are not probed at once. */
 void tcp_keepalive_start(struct net *net, uint32_t conn)
 {
-    uint32_t idle = idle_seconds(net);
-    if (idle == 0)
+    uint32_t idle = idle_seconds(net, &net->rows[conn]);
+    if (idle == 0) {
+        deadline_clear(&net->deadline, conn);
         return;
+    }
     uint32_t early = random_below(net->options.random, idle / 10 + 1);
     deadline_set(&net->deadline, conn, net->now_ns, idle - early);
+}
+
+void tcp_set_liveness(struct net *net, uint32_t conn, uint32_t liveness)
+{
+    ASSERT(pool_is_live(&net->pool, conn));
+    ASSERT(liveness < NET_LIVENESS_CLASSES);
+    struct tcp_row *row = &net->rows[conn];
+    if (row->state == TCP_FREE || row->liveness == liveness)
+        return;
+    row->liveness = (uint8_t)liveness;
+    tcp_keepalive_start(net, conn);
 }
 
 static void keepalive_expired(struct net *net, uint32_t conn)
@@ -201,7 +230,7 @@ static void keepalive_expired(struct net *net, uint32_t conn)
     struct tcp_row *row = &net->rows[conn];
     if (!pool_is_live(&net->pool, conn) || row->state == TCP_FREE)
         return;
-    uint32_t idle = idle_seconds(net);
+    uint32_t idle = idle_seconds(net, row);
     uint32_t quiet = tcp_now_s(net) - row->active_at_s;
     if (row->state == TCP_SYN_SENT || tcp_una(net, row) != row->snd_nxt) {
         tcp_keepalive_start(net, conn); /* the retransmission timer watches the peer */
@@ -211,20 +240,20 @@ static void keepalive_expired(struct net *net, uint32_t conn)
         deadline_set(&net->deadline, conn, net->now_ns, idle - quiet);
         return;
     }
-    if (row->keepalive_probes >= net->options.keepalive_probes) {
+    if (row->keepalive_probes >= liveness_of(net, row)->keepalive_probes) {
         give_up(net, conn);
         return;
     }
     row->keepalive_probes++;
     net_count(net, METRIC_TCP_KEEPALIVE_PROBES);
     tcp_transmit_ack_at(net, conn, row->snd_nxt - 1);
-    deadline_set(&net->deadline, conn, net->now_ns, interval_seconds(net));
+    deadline_set(&net->deadline, conn, net->now_ns, interval_seconds(net, row));
 }
 
 /* All rows are passed in about five seconds, whatever their number. */
 static void sweep_deadlines(struct net *net)
 {
-    if (net->now_ns < net->tcp->sweep_at_ns || idle_seconds(net) == 0)
+    if (net->now_ns < net->tcp->sweep_at_ns || !has_keepalive(net))
         return;
     uint32_t row_end = net->pool.high_water;
     bool is_small = row_end <= SWEEP_SMALL_ROWS;
@@ -268,7 +297,7 @@ uint64_t tcp_next_ns(const struct net *net)
     if (tcp->dying_head != POOL_NONE || tcp->buried_head != POOL_NONE)
         return 0;
     uint64_t next_ns = wheel_next_ns(&tcp->wheel);
-    if (net->pool.used != 0 && idle_seconds(net) != 0)
+    if (net->pool.used != 0 && has_keepalive(net))
         next_ns = earlier(next_ns, tcp->sweep_at_ns);
     if (tcp->time_wait_count != 0)
         next_ns = earlier(next_ns, tcp->time_wait[tcp->time_wait_first].expires_at_ns);

@@ -89,6 +89,7 @@ static enum xmpp_result bind(struct worker *worker, uint32_t conn, const struct 
                      (uint32_t)(worker->config->xmpp_idle_time / NS_PER_SECOND));
     else
         deadline_clear(&worker->deadlines, conn);
+    tcp_set_liveness(worker->net, conn, NET_LIVENESS_KNOWN);
     peer = inbound_peer(worker, conn);
     return xmpp_bound(worker->xmpp, &peer, output);
 }

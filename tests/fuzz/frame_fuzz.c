@@ -54,10 +54,8 @@ static void start(void)
                                   .receive_window = 32768,
                                   .reorder_bytes_max = 65536,
                                   .send_bytes_max = 65536,
-                                  .keepalive_idle_ns = NOW_NS,
-                                  .keepalive_interval_ns = NOW_NS,
-                                  .keepalive_probes = 5,
-                                  .user_timeout_ns = NOW_NS,
+                                  .liveness = {{NOW_NS, NOW_NS, 5, NOW_NS},
+                                               {NOW_NS, NOW_NS, 5, NOW_NS}},
                                   .time_wait_ns = NOW_NS,
                                   .time_wait_max = 16};
     bool is_ready = blob_table_init(&blobs, &heap, 16) == ERROR_NONE &&

@@ -129,10 +129,8 @@ static void end_open(struct pair *pair, unsigned int which, const struct pair_op
         .receive_window = options->receive_window,
         .reorder_bytes_max = options->reorder_bytes_max,
         .send_bytes_max = options->send_bytes_max,
-        .keepalive_idle_ns = options->keepalive_idle_ns,
-        .keepalive_interval_ns = 5 * NS_PER_SECOND,
-        .keepalive_probes = 3,
-        .user_timeout_ns = options->user_timeout_ns,
+        .liveness = {{options->keepalive_idle_ns, 5 * NS_PER_SECOND, 3, options->user_timeout_ns},
+                     {options->keepalive_idle_ns, 5 * NS_PER_SECOND, 3, options->user_timeout_ns}},
         .time_wait_ns = 60 * NS_PER_SECOND,
         .time_wait_max = options->time_wait_max,
     };

@@ -48,10 +48,8 @@ static struct net_options options_of(uint32_t connections_max, uint32_t per_addr
                                 .receive_window = 32768,
                                 .reorder_bytes_max = 1u << 20,
                                 .send_bytes_max = 1u << 16,
-                                .keepalive_idle_ns = 1200 * SECOND,
-                                .keepalive_interval_ns = 75 * SECOND,
-                                .keepalive_probes = 5,
-                                .user_timeout_ns = 120 * SECOND,
+                                .liveness = {{1200 * SECOND, 75 * SECOND, 5, 120 * SECOND},
+                                             {1200 * SECOND, 75 * SECOND, 5, 120 * SECOND}},
                                 .time_wait_ns = 60 * SECOND,
                                 .time_wait_max = 64,
                                 .worker = 3};

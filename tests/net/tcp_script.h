@@ -85,9 +85,8 @@ static inline void script_open(struct script *script)
         .receive_window = 20000,
         .reorder_bytes_max = 1 << 20,
         .send_bytes_max = 100000,
-        .keepalive_interval_ns = 5 * NS_PER_SECOND,
-        .keepalive_probes = 3,
-        .user_timeout_ns = 300 * NS_PER_SECOND,
+        .liveness = {{0, 5 * NS_PER_SECOND, 3, 300 * NS_PER_SECOND},
+                     {0, 5 * NS_PER_SECOND, 3, 300 * NS_PER_SECOND}},
         .time_wait_ns = 60 * NS_PER_SECOND,
         .time_wait_max = 16,
     };

@@ -166,7 +166,7 @@ static void a_window_shut_for_ever_ends_the_connection(void **state)
 {
     (void)state;
     script_open(&script);
-    script.options.user_timeout_ns = 20 * NS_PER_SECOND;
+    script.options.liveness[0].user_timeout_ns = 20 * NS_PER_SECOND;
     script_start(&script);
     script_accept(&script);
     script.window = 0;
@@ -191,7 +191,7 @@ static void keepalive_probes_then_gives_up(void **state)
 {
     (void)state;
     script_open(&script);
-    script.options.keepalive_idle_ns = 60 * NS_PER_SECOND;
+    script.options.liveness[0].keepalive_idle_ns = 60 * NS_PER_SECOND;
     script_start(&script);
     script_accept(&script);
     struct sent sent = {0};
@@ -214,6 +214,47 @@ static void keepalive_probes_then_gives_up(void **state)
     script_close(&script);
 }
 
+/* A connection starts in the impatient class; known, it has the other one's times, counted from
+ * then on. */
+static void a_class_of_its_own_patience(void **state)
+{
+    (void)state;
+    script_open(&script);
+    script.options.liveness[NET_LIVENESS_NEW] =
+        (struct net_liveness){20 * NS_PER_SECOND, 5 * NS_PER_SECOND, 1, 10 * NS_PER_SECOND};
+    script.options.liveness[NET_LIVENESS_KNOWN] =
+        (struct net_liveness){100 * NS_PER_SECOND, 5 * NS_PER_SECOND, 1, 60 * NS_PER_SECOND};
+    script_start(&script);
+    script_accept(&script);
+    struct sent sent = {0};
+    assert_in_range(wait_frame_ms(&sent), 17000, 25000);
+    script_input(&script, TCP_ACK, 0, 0, BYTES(""));
+    tcp_set_liveness(script.net, script.conn, NET_LIVENESS_KNOWN);
+    assert_in_range(wait_frame_ms(&sent), 89000, 106000);
+    script_input(&script, TCP_ACK, 0, 0, BYTES(""));
+    assert_int_equal(script_send(&script, 0, 10), ERROR_NONE);
+    script.events.count = 0;
+    script_advance(&script, 30 * NS_PER_SECOND);
+    assert_int_equal(script_event_count(&script, NET_CLOSED), 0);
+    script_advance(&script, 60 * NS_PER_SECOND);
+    assert_int_equal(script_why(&script), NET_CLOSE_TIMEOUT);
+    script_close(&script);
+}
+
+/* And one that stays unknown is given up by the shorter user timeout. */
+static void the_unknown_are_given_up_sooner(void **state)
+{
+    (void)state;
+    script_open(&script);
+    script.options.liveness[NET_LIVENESS_NEW].user_timeout_ns = 10 * NS_PER_SECOND;
+    script_start(&script);
+    script_accept(&script);
+    assert_int_equal(script_send(&script, 0, 10), ERROR_NONE);
+    script_advance(&script, 25 * NS_PER_SECOND);
+    assert_int_equal(script_why(&script), NET_CLOSE_TIMEOUT);
+    script_close(&script);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -224,6 +265,8 @@ int main(void)
         cmocka_unit_test(probes_alone_bring_everything_across),
         cmocka_unit_test(a_window_shut_for_ever_ends_the_connection),
         cmocka_unit_test(keepalive_probes_then_gives_up),
+        cmocka_unit_test(a_class_of_its_own_patience),
+        cmocka_unit_test(the_unknown_are_given_up_sooner),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -59,10 +59,8 @@ void phone_open(struct phone *phone, const char *name, struct nic_sim *sim, uint
         .receive_window = 32768,
         .reorder_bytes_max = 1 << 20,
         .send_bytes_max = 1 << 20,
-        .keepalive_idle_ns = 600 * NS_PER_SECOND,
-        .keepalive_interval_ns = 10 * NS_PER_SECOND,
-        .keepalive_probes = 5,
-        .user_timeout_ns = 60 * NS_PER_SECOND,
+        .liveness = {{600 * NS_PER_SECOND, 10 * NS_PER_SECOND, 5, 60 * NS_PER_SECOND},
+                     {600 * NS_PER_SECOND, 10 * NS_PER_SECOND, 5, 60 * NS_PER_SECOND}},
         .time_wait_ns = 10 * NS_PER_SECOND,
         .time_wait_max = 64,
     };
