@@ -33,7 +33,8 @@
 #define PACKET_L4_GOOD 0x02u
 #define PACKET_CHECKSUM_BAD 0x04u
 /* To send: fill the IPv4 header's / the TCP checksum in. The frame must be Ethernet (untagged or
- * one VLAN tag, ip_offset says), IPv4, TCP; both fields zero. */
+ * one VLAN tag, ip_offset says), IPv4 or IPv6 without extension headers, TCP; both fields zero.
+ * IPv6 has no checksum of its own: there PACKET_FILL_IP asks for nothing. */
 #define PACKET_FILL_IP 0x10u
 #define PACKET_FILL_TCP 0x20u
 

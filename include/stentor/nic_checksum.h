@@ -16,8 +16,8 @@
 uint64_t nic_checksum_add(uint64_t sum, struct bytes octets);
 /* The checksum field that makes the sum complete: 0 where the octets summed held a right one. */
 struct be16 nic_checksum_field(uint64_t sum);
-/* The sum of a TCP pseudo header over IPv4: both addresses (8 octets), 6, and the size of the
- * TCP header with its payload. */
+/* The sum of a TCP pseudo header: both addresses (8 octets of IPv4, 32 of IPv6), 6, and the size of
+ * the TCP header with its payload. */
 uint64_t nic_checksum_tcp_pseudo(struct bytes addresses, uint16_t tcp_size);
 
 /* Fills in what packet->flags ask for (PACKET_FILL_*) and clears those flags. The frame is ours
@@ -25,8 +25,8 @@ uint64_t nic_checksum_tcp_pseudo(struct bytes addresses, uint16_t tcp_size);
 void nic_checksum_fill(struct packet *packet);
 
 /* Looks at a received frame: PACKET_IP_GOOD, PACKET_L4_GOOD, PACKET_CHECKSUM_BAD as the octets
- * are, 0 where there is nothing of ours to verify (not IPv4, cut, a fragment). At most one VLAN
- * tag. */
+ * are, 0 where there is nothing of ours to verify (not IP, cut). IPv6 has no checksum of its own
+ * and is good when its TCP is; behind extension headers nobody looks. At most one VLAN tag. */
 uint16_t nic_checksum_judge(struct bytes frame);
 
 #endif

@@ -11,9 +11,14 @@ static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "the fold swaps to netw
 #define ETHERNET_SIZE 14u
 #define VLAN_SIZE 4u
 #define IPV4_SIZE_MIN 20u
+#define IPV6_SIZE 40u
 #define TCP_SIZE_MIN 20u
 #define IPV4_CHECKSUM_AT 10u
 #define IPV4_ADDRESSES_AT 12u
+#define IPV6_ADDRESSES_AT 8u
+#define TYPE_VLAN 0x8100u
+#define TYPE_IPV4 0x0800u
+#define TYPE_IPV6 0x86ddu
 #define TCP_CHECKSUM_AT 16u
 #define PROTOCOL_TCP 6u
 
@@ -66,9 +71,11 @@ struct be16 nic_checksum_field(uint64_t sum)
     return result;
 }
 
+/* IPv6 writes the size in 32 bits and the protocol behind three zeros (RFC 8200 section 8.1): the
+ * same words in another order, so the same sum. */
 uint64_t nic_checksum_tcp_pseudo(struct bytes addresses, uint16_t tcp_size)
 {
-    ASSERT(addresses.size == 8);
+    ASSERT(addresses.size == 8 || addresses.size == 32);
     const uint8_t tail[4] = {0, PROTOCOL_TCP, (uint8_t)(tcp_size >> 8), (uint8_t)tcp_size};
     return nic_checksum_add(nic_checksum_add(0, addresses), bytes_of(tail, sizeof tail));
 }
@@ -78,10 +85,44 @@ static uint16_t u16_at(const uint8_t *at)
     return (uint16_t)(at[0] << 8 | at[1]);
 }
 
-static struct be16 tcp_field(const uint8_t *ip, struct bytes segment)
+/* An IP packet of either version, as far as checksums care. */
+struct ip_view {
+    const uint8_t *at;
+    struct bytes addresses;
+    size_t header_size;
+    size_t total; /* header and payload */
+    bool is_tcp;  /* whole: no fragment, no extension header before it */
+    bool has_checksum;
+};
+
+static struct ip_view view_ipv4(const uint8_t *ip)
 {
-    uint64_t pseudo =
-        nic_checksum_tcp_pseudo(bytes_of(ip + IPV4_ADDRESSES_AT, 8), (uint16_t)segment.size);
+    struct ip_view view = {.at = ip, .has_checksum = true};
+    view.addresses = bytes_of(ip + IPV4_ADDRESSES_AT, 8);
+    view.header_size = (ip[0] & 0x0fu) * 4u;
+    view.total = u16_at(ip + 2);
+    view.is_tcp = ip[9] == PROTOCOL_TCP && (u16_at(ip + 6) & 0x3fffu) == 0;
+    return view;
+}
+
+static struct ip_view view_ipv6(const uint8_t *ip)
+{
+    struct ip_view view = {.at = ip, .header_size = IPV6_SIZE};
+    view.addresses = bytes_of(ip + IPV6_ADDRESSES_AT, 32);
+    view.total = IPV6_SIZE + (size_t)u16_at(ip + 4);
+    view.is_tcp = ip[6] == PROTOCOL_TCP;
+    return view;
+}
+
+static struct bytes header_of(const struct ip_view *view)
+{
+    return bytes_of(view->at, view->header_size);
+}
+
+static struct be16 tcp_field(const struct ip_view *view)
+{
+    struct bytes segment = bytes_of(view->at + view->header_size, view->total - view->header_size);
+    uint64_t pseudo = nic_checksum_tcp_pseudo(view->addresses, (uint16_t)segment.size);
     return nic_checksum_field(nic_checksum_add(pseudo, segment));
 }
 
@@ -94,31 +135,40 @@ void nic_checksum_fill(struct packet *packet)
     ASSERT(packet->ip_offset >= ETHERNET_SIZE);
     ASSERT(packet->size >= packet->ip_offset + IPV4_SIZE_MIN);
     uint8_t *ip = packet->frame + packet->ip_offset;
-    uint16_t header_size = (uint16_t)((ip[0] & 0x0fu) * 4u);
-    uint16_t total = u16_at(ip + 2);
-    ASSERT(header_size >= IPV4_SIZE_MIN);
-    ASSERT(total <= packet->size - packet->ip_offset);
+    bool is_ipv6 = ip[0] >> 4 == 6;
+    ASSERT(!is_ipv6 || packet->size >= packet->ip_offset + IPV6_SIZE);
+    struct ip_view view = is_ipv6 ? view_ipv6(ip) : view_ipv4(ip);
+    ASSERT(view.header_size >= IPV4_SIZE_MIN);
+    ASSERT(view.total <= (size_t)(packet->size - packet->ip_offset));
     if (wanted & PACKET_FILL_TCP) {
-        ASSERT(total >= header_size + TCP_SIZE_MIN);
-        uint8_t *tcp = ip + header_size;
-        struct be16 field = tcp_field(ip, bytes_of(tcp, (size_t)total - header_size));
-        memcpy(tcp + TCP_CHECKSUM_AT, &field, sizeof field);
+        ASSERT(view.total >= view.header_size + TCP_SIZE_MIN);
+        struct be16 field = tcp_field(&view);
+        memcpy(ip + view.header_size + TCP_CHECKSUM_AT, &field, sizeof field);
     }
-    if (wanted & PACKET_FILL_IP) {
-        struct be16 field = nic_checksum_field(nic_checksum_add(0, bytes_of(ip, header_size)));
+    if (wanted & PACKET_FILL_IP && view.has_checksum) {
+        struct be16 field = nic_checksum_field(nic_checksum_add(0, header_of(&view)));
         memcpy(ip + IPV4_CHECKSUM_AT, &field, sizeof field);
     }
 }
 
-/* The IPv4 packet of a frame, or an empty view. */
-static struct bytes find_ipv4(struct bytes frame)
+/* The IP packet of a frame with its sizes in order; false when there is none. */
+static bool find_ip(struct bytes frame, struct ip_view *view)
 {
     size_t at = ETHERNET_SIZE;
-    if (frame.size >= at + VLAN_SIZE && u16_at(frame.at + at - 2) == 0x8100)
+    if (frame.size >= at + VLAN_SIZE && u16_at(frame.at + at - 2) == TYPE_VLAN)
         at += VLAN_SIZE;
-    if (frame.size < at + IPV4_SIZE_MIN || u16_at(frame.at + at - 2) != 0x0800)
-        return (struct bytes){0};
-    return bytes_from(frame, at);
+    if (frame.size < at + IPV4_SIZE_MIN)
+        return false;
+    struct bytes ip = bytes_from(frame, at);
+    uint16_t type = u16_at(frame.at + at - 2);
+    if (type == TYPE_IPV4 && ip.at[0] >> 4 == 4)
+        *view = view_ipv4(ip.at);
+    else if (type == TYPE_IPV6 && ip.at[0] >> 4 == 6 && ip.size >= IPV6_SIZE)
+        *view = view_ipv6(ip.at);
+    else
+        return false;
+    return view->header_size >= IPV4_SIZE_MIN && view->total >= view->header_size &&
+           view->total <= ip.size;
 }
 
 static bool is_zero(struct be16 field)
@@ -128,21 +178,14 @@ static bool is_zero(struct be16 field)
 
 uint16_t nic_checksum_judge(struct bytes frame)
 {
-    struct bytes ip = find_ipv4(frame);
-    if (ip.size == 0 || ip.at[0] >> 4 != 4)
+    struct ip_view view;
+    if (!find_ip(frame, &view))
         return 0;
-    size_t header_size = (ip.at[0] & 0x0fu) * 4u;
-    size_t total = u16_at(ip.at + 2);
-    if (header_size < IPV4_SIZE_MIN || total < header_size || total > ip.size)
-        return 0;
-    if (!is_zero(nic_checksum_field(nic_checksum_add(0, bytes_slice(ip, 0, header_size)))))
+    if (view.has_checksum && !is_zero(nic_checksum_field(nic_checksum_add(0, header_of(&view)))))
         return PACKET_CHECKSUM_BAD;
-
-    bool is_fragment = (u16_at(ip.at + 6) & 0x3fffu) != 0;
-    if (ip.at[9] != PROTOCOL_TCP || is_fragment || total < header_size + TCP_SIZE_MIN)
-        return PACKET_IP_GOOD;
-    struct bytes segment = bytes_slice(ip, header_size, total - header_size);
-    if (!is_zero(tcp_field(ip.at, segment)))
+    if (!view.is_tcp || view.total < view.header_size + TCP_SIZE_MIN)
+        return view.has_checksum ? PACKET_IP_GOOD : 0;
+    if (!is_zero(tcp_field(&view)))
         return PACKET_IP_GOOD | PACKET_CHECKSUM_BAD;
     return PACKET_IP_GOOD | PACKET_L4_GOOD;
 }

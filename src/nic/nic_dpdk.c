@@ -39,8 +39,21 @@ static struct bytes frame_of(struct rte_mbuf *mbuf)
 
 /* ---- receive ---- */
 
-static uint16_t flags_of(uint64_t ol_flags)
+/* Some ports say GOOD of whatever held no error they look for: an IPv6 packet with extension
+ * headers, two tags. Believed is what they say of plain IPv4, and of IPv6 with TCP right behind. */
+static bool is_understood(const struct rte_mbuf *mbuf)
 {
+    const uint8_t *frame = rte_pktmbuf_mtod(mbuf, const uint8_t *);
+    uint32_t type = (uint32_t)(frame[12] << 8 | frame[13]);
+    if (type == RTE_ETHER_TYPE_IPV4)
+        return true;
+    return type == RTE_ETHER_TYPE_IPV6 && mbuf->data_len >= ETHERNET_SIZE + 40 &&
+           frame[ETHERNET_SIZE + 6] == IPPROTO_TCP;
+}
+
+static uint16_t flags_of(const struct rte_mbuf *mbuf)
+{
+    uint64_t ol_flags = mbuf->ol_flags;
     uint64_t ip = ol_flags & RTE_MBUF_F_RX_IP_CKSUM_MASK;
     uint64_t l4 = ol_flags & RTE_MBUF_F_RX_L4_CKSUM_MASK;
     uint16_t flags = 0;
@@ -50,6 +63,8 @@ static uint16_t flags_of(uint64_t ol_flags)
         flags |= PACKET_IP_GOOD;
     if (l4 == RTE_MBUF_F_RX_L4_CKSUM_GOOD || l4 == RTE_MBUF_F_RX_L4_CKSUM_NONE)
         flags |= PACKET_L4_GOOD;
+    if (flags != 0 && !is_understood(mbuf))
+        flags &= PACKET_CHECKSUM_BAD;
     return flags;
 }
 
@@ -61,7 +76,7 @@ static struct packet packet_of(struct rte_mbuf *mbuf)
         .rss_hash = mbuf->ol_flags & RTE_MBUF_F_RX_RSS_HASH ? mbuf->hash.rss : 0,
         .size = mbuf->data_len,
         .room = (uint16_t)room,
-        .flags = flags_of(mbuf->ol_flags),
+        .flags = flags_of(mbuf),
         .buffer = mbuf,
     };
 }
@@ -216,6 +231,13 @@ static void dpdk_release(struct nic_queue *nic, struct packet *packets, uint32_t
 
 /* ---- transmit ---- */
 
+/* Ports agree about plain IPv4 only. IPv6 needs other flags and offloads of its own in some, and a
+ * tag in the octets is no part of the second layer to others: both are computed here. */
+static bool is_plain_ipv4(const struct packet *packet)
+{
+    return packet->ip_offset == ETHERNET_SIZE && packet->frame[ETHERNET_SIZE] >> 4 == 4;
+}
+
 /* The port computes what it said it can; it wants to be told where the headers end and to find
  * the pseudo header's sum in the TCP field. */
 static void ask_port(struct rte_mbuf *mbuf, struct packet *packet, uint64_t offloads)
@@ -259,7 +281,8 @@ static struct rte_mbuf *seal(struct dpdk_queue *queue, struct packet *packet)
         RTE_MBUF_F_EXTERNAL | RTE_MBUF_F_INDIRECT; /* forget what it was received as */
     mbuf->tx_offload = 0;
     if (packet->flags & (PACKET_FILL_IP | PACKET_FILL_TCP)) {
-        ask_port(mbuf, packet, queue->port->tx_offloads);
+        if (is_plain_ipv4(packet))
+            ask_port(mbuf, packet, queue->port->tx_offloads);
         nic_checksum_fill(packet);
     }
     return mbuf;
