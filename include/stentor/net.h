@@ -66,6 +66,11 @@ struct net_liveness {
     uint64_t user_timeout_ns;  /* sent and unacknowledged (RFC 9293 3.8.3); 0 = for ever */
 };
 
+enum net_congestion {
+    NET_CUBIC,  /* RFC 9438 */
+    NET_NEWRENO /* RFC 5681, 6582 */
+};
+
 struct net_options {
     struct nic_queue *nic;
     struct arena *arena; /* rows, tables, wheel: sized by net_arena_bytes() */
@@ -90,6 +95,8 @@ struct net_options {
     struct net_liveness liveness[NET_LIVENESS_CLASSES];
     uint64_t time_wait_ns;
     uint32_t time_wait_max;
+    enum net_congestion congestion;
+    bool has_ecn; /* negotiate explicit congestion notification: RFC 3168 */
     uint8_t worker;
 };
 
