@@ -59,8 +59,7 @@ struct net_router {
 
 /* How long a peer may be silent. */
 struct net_liveness {
-    uint64_t
-        keepalive_idle_ns; /* silence before the first probe, a tenth less at random; 0 = off */
+    uint64_t keepalive_idle_ns; /* silence before a probe, a tenth less at random; 0 = no probes */
     uint64_t keepalive_interval_ns;
     uint32_t keepalive_probes; /* unanswered ones before the peer is held dead */
     uint64_t user_timeout_ns;  /* sent and unacknowledged (RFC 9293 3.8.3); 0 = for ever */
