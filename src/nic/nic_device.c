@@ -87,6 +87,7 @@ static const char *parse_af_packet(struct nic_device *device, struct bytes rest,
                    device->interface, wish->queue_count, slot, block, frames);
     /* What the kernel takes untagged; a longer frame would stand in the ring as refused. */
     device->frame_max = wish->mtu + ETHERNET_SIZE;
+    device->room_min = slot;
     return NULL;
 }
 

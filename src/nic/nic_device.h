@@ -23,6 +23,7 @@ struct nic_device {
     char interface[16];                       /* kernel interface; empty for memif and PCI */
     char arguments[NIC_DEVICE_ARGUMENTS_MAX]; /* what follows --vdev or --allow */
     uint32_t frame_max;                       /* longest frame the driver may be handed */
+    uint32_t room_min; /* what the driver wants a buffer to hold whatever the frame; 0 = nothing */
 };
 
 struct nic_device_wish {

@@ -171,6 +171,18 @@ static bool can_rss(const struct nic_port *port, const struct rte_eth_dev_info *
            (capable->rx_offload_capa & RTE_ETH_RX_OFFLOAD_RSS_HASH) != 0;
 }
 
+/* net_af_packet and net_memif claim to know no frame above Ethernet's plain 1518 octets, and carry
+ * whatever the slots hold that nic_device.c gave them; so they are not told of more. */
+static uint32_t mtu_to_tell(const struct nic_port *port, const struct rte_eth_dev_info *capable)
+{
+    bool is_shy =
+        port->device.kind == NIC_DEVICE_AF_PACKET || port->device.kind == NIC_DEVICE_MEMIF;
+    uint32_t frame_max = capable->max_rx_pktlen;
+    if (!is_shy || frame_max < RTE_ETHER_MAX_LEN || port->mtu + FRAME_EXTRA <= frame_max)
+        return port->mtu;
+    return frame_max - FRAME_EXTRA;
+}
+
 static struct rte_eth_conf conf_of(struct nic_port *port, struct wish *wish,
                                    const struct rte_eth_dev_info *capable)
 {
@@ -180,7 +192,7 @@ static struct rte_eth_conf conf_of(struct nic_port *port, struct wish *wish,
         port->tx_offloads = TX_CHECKSUMS & capable->tx_offload_capa;
         conf.txmode.offloads = RTE_ETH_TX_OFFLOAD_MBUF_FAST_FREE & capable->tx_offload_capa;
     }
-    conf.rxmode.mtu = port->mtu;
+    conf.rxmode.mtu = mtu_to_tell(port, capable);
     conf.rxmode.offloads = port->rx_offloads;
     conf.txmode.offloads |= port->tx_offloads;
     conf.intr_conf.rxq = port->has_interrupts;
@@ -232,6 +244,7 @@ static uint32_t pool_count_of(const struct nic_port *port)
 static enum error make_pool(struct nic_port *port, const struct wish *wish)
 {
     uint32_t room = port->mtu + FRAME_EXTRA;
+    room = room < port->device.room_min ? port->device.room_min : room;
     room = (room + BUFFER_ROOM_STEP - 1) / BUFFER_ROOM_STEP * BUFFER_ROOM_STEP;
     room = (room < BUFFER_ROOM_MIN ? BUFFER_ROOM_MIN : room) + RTE_PKTMBUF_HEADROOM;
     port->pool_count = pool_count_of(port);
@@ -282,7 +295,8 @@ static enum error configure(struct nic_port *port, struct wish *wish,
     if (result != 0)
         return refuse(wish, ERROR_SYSTEM, "the port refuses this MTU or number of workers", result);
     /* Optional: drivers without the operation carry any frame their buffers take. */
-    (void)rte_eth_dev_set_mtu(port->id, port->mtu);
+    if (conf.rxmode.mtu == port->mtu)
+        (void)rte_eth_dev_set_mtu(port->id, port->mtu);
     port->descriptors_rx = (uint16_t)wish->config->nic_descriptors;
     port->descriptors_tx = (uint16_t)wish->config->nic_descriptors;
     result =

@@ -30,6 +30,7 @@
 #include "stentor/clock.h"
 #include "stentor/nic.h"
 
+#define FRAME_MAX 9100u /* of MTU 9000 */
 #define TEST_TYPE 0x88b5u /* IEEE 802 local experimental */
 
 bool bench_can_run(void)
@@ -154,7 +155,7 @@ uint32_t frame_number(struct bytes frame)
 
 void kernel_send(int descriptor, const uint8_t mac[6], uint32_t number, size_t size)
 {
-    uint8_t frame[2048];
+    uint8_t frame[FRAME_MAX];
     frame_write(frame, mac, number, size);
     CLAIM(send(descriptor, frame, size, 0) == (ssize_t)size);
 }
@@ -162,7 +163,7 @@ void kernel_send(int descriptor, const uint8_t mac[6], uint32_t number, size_t s
 /* Waits for the frame of that number at the kernel's side; returns its size. */
 size_t kernel_expect(int descriptor, uint32_t number)
 {
-    uint8_t frame[2048];
+    uint8_t frame[FRAME_MAX];
     uint64_t end_ns = clock_now_ns() + PATIENCE_NS;
     while (clock_now_ns() < end_ns) {
         ssize_t size = recv(descriptor, frame, sizeof frame, 0);

@@ -69,6 +69,7 @@ static void slots_hold_the_mtu(void **state)
                    &block, &frames),
             3);
         assert_int_equal(device.frame_max, mtu + 14);
+        assert_int_equal(device.room_min, slot); /* the driver refuses smaller buffers */
         assert_true(slot >= mtu + 18 + 52);
         assert_true(block % slot == 0 && block % 4096 == 0);
         assert_true(frames % (block / slot) == 0 && frames >= 1024);

@@ -33,6 +33,26 @@ static void af_packet(void **state)
     bench_run(af_packet_body);
 }
 
+static void jumbo_body(void)
+{
+    struct bench bench;
+    kernel_veth();
+    bench_shell("ip link set va mtu 9000 && ip link set vb mtu 9000");
+    bench_init(&bench);
+    bench.config.net_mtu = 9000;
+    CLAIM(bench_try_open(&bench, "af_packet:va", 1, NIC_OFFLOAD_REAL) == ERROR_NONE);
+    int kernel = kernel_socket("vb");
+    bench_both_ways(bench.queues[0], kernel, 9014);
+    bench_close(&bench);
+}
+
+/* MTU 9000 over net_af_packet, which tells DPDK that it knows no frame above 1518 octets. */
+static void jumbo(void **state)
+{
+    (void)state;
+    bench_run(jumbo_body);
+}
+
 static void af_xdp_body(void)
 {
     struct bench bench;
@@ -176,6 +196,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(af_packet),
+        cmocka_unit_test(jumbo),
         cmocka_unit_test(af_xdp),
         cmocka_unit_test(memif_pair),
         cmocka_unit_test(faults_are_told),
