@@ -103,6 +103,8 @@ fuzzed() {
 interop() {
     stage "wire: the Linux kernel as the peer over TAP"
     scripted wire /usr/bin/python3 "$root/tests/wire/linux_peer.py"
+    stage "wire: Linux and Stentor over bad networks"
+    scripted wire-matrix /usr/bin/python3 "$root/tests/wire/linux_matrix.py"
     stage "interop: real client libraries over TAP"
     scripted interop /usr/bin/python3 "$root/tests/interop/clients.py"
     stage "interop: start, stop, death, full disks"

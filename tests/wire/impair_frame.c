@@ -1,0 +1,154 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * See impair_frame.h. Own little arithmetic on purpose: what judges the stack does not use it. */
+#include "impair_frame.h"
+
+#include <arpa/inet.h>
+#include <string.h>
+
+#define ETHERNET_SIZE 14u
+#define FLAG_FIN 0x01u
+#define FLAG_PSH 0x08u
+#define FLAG_CWR 0x80u
+
+static uint16_t get16(const uint8_t *at)
+{
+    return (uint16_t)(at[0] << 8 | at[1]);
+}
+
+static uint32_t get32(const uint8_t *at)
+{
+    return (uint32_t)get16(at) << 16 | get16(at + 2);
+}
+
+static void put16(uint8_t *at, uint32_t value)
+{
+    at[0] = (uint8_t)(value >> 8);
+    at[1] = (uint8_t)value;
+}
+
+static void put32(uint8_t *at, uint32_t value)
+{
+    put16(at, value >> 16);
+    put16(at + 2, value);
+}
+
+static uint32_t sum16(const uint8_t *at, uint32_t size, uint32_t sum)
+{
+    for (; size > 1; at += 2, size -= 2)
+        sum += get16(at);
+    if (size == 1)
+        sum += (uint32_t)at[0] << 8;
+    while (sum >> 16 != 0)
+        sum = (sum & 0xffffu) + (sum >> 16);
+    return sum;
+}
+
+bool frame_read(const uint8_t *frame, uint32_t size, struct frame_view *view)
+{
+    *view = (struct frame_view){.ip_offset = ETHERNET_SIZE};
+    const uint8_t *ip = frame + ETHERNET_SIZE;
+    uint32_t protocol = 0;
+    if (size >= ETHERNET_SIZE + 20 && get16(frame + 12) == 0x0800) {
+        view->tcp_offset = ETHERNET_SIZE + (ip[0] & 15u) * 4u;
+        view->size = ETHERNET_SIZE + get16(ip + 2);
+        protocol = ip[9];
+    } else if (size >= ETHERNET_SIZE + 40 && get16(frame + 12) == 0x86dd) {
+        view->is_ip6 = true;
+        view->tcp_offset = ETHERNET_SIZE + 40;
+        view->size = view->tcp_offset + get16(ip + 4);
+        protocol = ip[6];
+    }
+    if (protocol != 6 || view->size > size || view->tcp_offset + 20 > view->size)
+        return false;
+    view->payload_offset = view->tcp_offset + (uint32_t)(frame[view->tcp_offset + 12] >> 4) * 4;
+    return view->payload_offset <= view->size;
+}
+
+void frame_complete(uint8_t *frame, uint32_t size, const struct virtio_net_hdr *header)
+{
+    uint32_t start = header->csum_start;
+    uint32_t at = start + header->csum_offset;
+    if ((header->flags & VIRTIO_NET_HDR_F_NEEDS_CSUM) == 0 || at + 2 > size)
+        return;
+    put16(frame + at,
+          ~sum16(frame + start, size - start, 0)); /* it holds the pseudo-header's sum */
+}
+
+static void checksums_write(uint8_t *frame, const struct frame_view *view, uint32_t size)
+{
+    uint8_t *ip = frame + view->ip_offset;
+    uint8_t *tcp = frame + view->tcp_offset;
+    uint32_t tcp_size = size - view->tcp_offset;
+    if (!view->is_ip6) {
+        put16(ip + 2, size - view->ip_offset);
+        put16(ip + 10, 0);
+        put16(ip + 10, ~sum16(ip, view->tcp_offset - view->ip_offset, 0));
+    } else {
+        put16(ip + 4, tcp_size);
+    }
+    uint32_t sum = view->is_ip6 ? sum16(ip + 8, 32, 0) : sum16(ip + 12, 8, 0);
+    put16(tcp + 16, 0);
+    put16(tcp + 16, ~sum16(tcp, tcp_size, sum + 6 + tcp_size));
+}
+
+uint32_t frame_cut(const uint8_t *frame, const struct frame_view *view, uint32_t offset,
+                   uint32_t part_size, uint8_t *into)
+{
+    uint32_t payload = view->size - view->payload_offset;
+    uint32_t part = payload - offset < part_size ? payload - offset : part_size;
+    uint32_t size = view->payload_offset + part;
+    memcpy(into, frame, view->payload_offset);
+    memcpy(into + view->payload_offset, frame + view->payload_offset + offset, part);
+    uint8_t *tcp = into + view->tcp_offset;
+    put32(tcp + 4, get32(tcp + 4) + offset);
+    if (offset + part < payload)
+        tcp[13] &= (uint8_t) ~(FLAG_FIN | FLAG_PSH);
+    if (offset != 0)
+        tcp[13] &= (uint8_t)~FLAG_CWR;
+    if (!view->is_ip6 && part_size != 0)
+        put16(into + view->ip_offset + 4, get16(into + view->ip_offset + 4) + offset / part_size);
+    checksums_write(into, view, size);
+    return size;
+}
+
+/* ---- trace ---- */
+
+static void print_sacks(FILE *into, const uint8_t *at, const uint8_t *end, uint32_t base)
+{
+    while (at < end && *at != 0) {
+        if (*at == 1) {
+            at++;
+            continue;
+        }
+        if (at + 2 > end || at[1] < 2 || at + at[1] > end)
+            return;
+        for (const uint8_t *block = at + 2; *at == 5 && block + 8 <= at + at[1]; block += 8)
+            fprintf(into, " sack %u:%u", get32(block) - base, get32(block + 4) - base);
+        at += at[1];
+    }
+}
+
+void frame_print(FILE *into, struct trace_base *base, uint32_t direction, const uint8_t *frame,
+                 const struct frame_view *view)
+{
+    static const char letters[] = "FSRPAUEC";
+    const uint8_t *tcp = frame + view->tcp_offset;
+    char flags[9] = {0};
+    uint32_t flag_count = 0;
+    for (uint32_t i = 0; i < 8; i++)
+        if ((tcp[13] >> i & 1u) != 0)
+            flags[flag_count++] = letters[i];
+    if (!base->is_known[direction] || (tcp[13] & 2u) != 0) {
+        base->seq[direction] = get32(tcp + 4);
+        base->is_known[direction] = true;
+    }
+    uint32_t seq = get32(tcp + 4) - base->seq[direction];
+    uint32_t payload = view->size - view->payload_offset;
+    fprintf(into, "%s %-3s %u:%u(%u)", direction == 0 ? ">" : "<", flags, seq, seq + payload,
+            payload);
+    if ((tcp[13] & 0x10u) != 0)
+        fprintf(into, " ack %u", get32(tcp + 8) - base->seq[1 - direction]);
+    fprintf(into, " win %u", get16(tcp + 14));
+    print_sacks(into, tcp + 20, frame + view->payload_offset, base->seq[1 - direction]);
+}
