@@ -59,11 +59,15 @@ struct net_router {
 
 /* How long a peer may be silent. */
 struct net_liveness {
-    uint64_t
-        keepalive_idle_ns; /* silence before the first probe, a tenth less at random; 0 = off */
+    uint64_t keepalive_idle_ns; /* silence before a probe, a tenth less at random; 0 = no probes */
     uint64_t keepalive_interval_ns;
     uint32_t keepalive_probes; /* unanswered ones before the peer is held dead */
     uint64_t user_timeout_ns;  /* sent and unacknowledged (RFC 9293 3.8.3); 0 = for ever */
+};
+
+enum net_congestion {
+    NET_CUBIC,  /* RFC 9438 */
+    NET_NEWRENO /* RFC 5681, 6582 */
 };
 
 struct net_options {
@@ -90,6 +94,8 @@ struct net_options {
     struct net_liveness liveness[NET_LIVENESS_CLASSES];
     uint64_t time_wait_ns;
     uint32_t time_wait_max;
+    enum net_congestion congestion;
+    bool has_ecn; /* negotiate explicit congestion notification: RFC 3168 */
     uint8_t worker;
 };
 

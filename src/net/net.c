@@ -54,6 +54,7 @@ static void set_limits(struct net *net)
                     options->accepts_per_second / ACCEPT_BURST_PART + 1);
     rate_limit_init(&net->resets, NET_RESETS_PER_SECOND, NET_RESETS_BURST);
     rate_limit_init(&net->echoes, ICMP_REPLIES_PER_SECOND, ICMP_REPLIES_BURST);
+    rate_limit_init(&net->errors, ICMP_ERRORS_PER_SECOND, ICMP_ERRORS_BURST);
 }
 
 static enum error take_tables(struct net *net)

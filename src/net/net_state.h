@@ -40,6 +40,7 @@ struct net {
     struct rate_limit accepts;
     struct rate_limit resets; /* RST without a connection */
     struct rate_limit echoes;
+    struct rate_limit errors; /* ICMP errors looked at */
 
     uint16_t ports[NET_PORTS_MAX]; /* listening */
     uint32_t port_count;

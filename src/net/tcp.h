@@ -227,16 +227,74 @@ void tcp_reorder_drop(struct net *net, struct tcp_hot *hot);
 /* Frees what was handed up. */
 void tcp_reorder_release(struct net *net);
 
-/* ---- tcp_congestion.c ---- */
+/* ---- tcp_congestion.c: CUBIC or NewReno by net_options.congestion ---- */
 
 enum tcp_reaction {
     TCP_REACT_NOTHING,
     TCP_REACT_RESEND_FIRST, /* the segment at snd_una, now */
 };
 
+/* What an event of congestion control is judged by. */
+struct tcp_flight {
+    enum net_congestion algorithm;
+    uint32_t mss;     /* octets a segment may carry */
+    uint32_t snd_nxt;
+    uint32_t pipe;    /* thought to be in the network (RFC 6675); before the event, but see below */
+    uint32_t now_us;  /* wrapping */
+};
+
+static inline uint32_t tcp_now_us(const struct net *net)
+{
+    return (uint32_t)(net->now_ns / NS_PER_US);
+}
+static inline struct tcp_flight tcp_flight_of(const struct net *net, const struct tcp_row *row,
+                                              uint32_t pipe)
+{
+    return (struct tcp_flight){
+        .algorithm = net->options.congestion,
+        .mss = tcp_segment_room(row),
+        .snd_nxt = row->snd_nxt,
+        .pipe = pipe,
+        .now_us = tcp_now_us(net),
+    };
+}
+
+/* hot->snd_una is set. Initial window, no history. */
 void tcp_congestion_start(struct tcp_hot *hot, uint32_t mss);
 /* Nothing was in flight for an RTO: RFC 5681 4.1. */
 void tcp_congestion_idle(struct tcp_hot *hot, uint32_t mss);
+/* Output stopped because cwnd is used up, at snd_nxt: what is acknowledged up to here may grow it,
+ * and nothing else may (RFC 9438 5.8). */
+void tcp_congestion_used_up(struct tcp_hot *hot, uint32_t snd_nxt);
+/* Outside recovery: snd_una moves to ack (and still stands at the old place). Grows cwnd. */
+void tcp_congestion_grow(struct tcp_hot *hot, const struct tcp_flight *flight, uint32_t ack);
+/* Loss was found: ssthresh comes down, PRR starts, recover = snd_nxt - 1, TCP_HOT_RECOVERING is
+ * set. Call tcp_congestion_recover() for the same acknowledgement next. Within the window of a
+ * reduction for ECE nothing is reduced again. */
+void tcp_congestion_enter(struct tcp_hot *hot, const struct tcp_flight *flight);
+/* An acknowledgement in recovery, the one that began it included: cwnd by PRR. flight->pipe is the
+ * one after it; delivered counts what it newly acknowledged or SACKed; safety is TCP_ACK_SAFE when
+ * snd_una moved and nothing more was marked lost. */
+enum tcp_ack_safety { TCP_ACK_UNSAFE, TCP_ACK_SAFE };
+void tcp_congestion_recover(struct tcp_hot *hot, const struct tcp_flight *flight,
+                            uint32_t delivered, enum tcp_ack_safety safety);
+/* Octets left while TCP_HOT_RECOVERING, new ones and retransmissions alike. */
+static inline void tcp_congestion_sent(struct tcp_hot *hot, uint32_t octets)
+{
+    if ((hot->flags & TCP_HOT_RECOVERING) != 0)
+        tcp_prr_sent(&hot->prr, octets);
+}
+/* snd_una passed recover: cwnd = ssthresh, flag cleared. */
+void tcp_congestion_leave(struct tcp_hot *hot);
+/* The retransmission timer expired: slow start from one segment. hot->tries is not counted up yet,
+ * so that only the first of a row reduces. */
+void tcp_congestion_expired(struct tcp_hot *hot, const struct tcp_flight *flight);
+/* An acknowledgement with ECE: one reduction a window (RFC 3168 6.1.2), and CWR is owed. */
+void tcp_congestion_marked(struct tcp_hot *hot, const struct tcp_flight *flight);
+/* The last reduction was for nothing (DSACK, Eifel): cwnd and ssthresh as before it, recovery is
+ * over. Nothing to undo: nothing happens. */
+void tcp_congestion_undo(struct tcp_hot *hot);
+
 /* ack - snd_una octets were acknowledged; snd_una still stands at the old place. */
 MUST_USE enum tcp_reaction tcp_congestion_acked(struct tcp_hot *hot, uint32_t ack, uint32_t snd_nxt,
                                                 uint32_t mss);

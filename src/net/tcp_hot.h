@@ -13,6 +13,8 @@
 #ifndef STENTOR_NET_TCP_HOT_H
 #define STENTOR_NET_TCP_HOT_H
 
+#include "tcp_cubic.h"
+#include "tcp_prr.h"
 #include "tcp_row.h"
 
 /* Octets of a blob in sequence space. Immutable from tcp_send() to the acknowledgement. */
@@ -44,6 +46,7 @@ struct tcp_range {
 #define TCP_HOT_PERSISTING 0x10u   /* resend_at_ns is the persist timer's */
 #define TCP_HOT_TIMING 0x20u       /* timed_seq is being timed: RFC 6298 3, without timestamps */
 #define TCP_HOT_PEER_FIN 0x40u     /* a FIN waits at peer_fin_seq behind a gap */
+#define TCP_HOT_CWR 0x80u          /* the next segment with new octets says CWR: RFC 3168 6.1.2 */
 
 #define TCP_NEVER UINT64_MAX
 
@@ -78,7 +81,7 @@ struct tcp_hot {
     uint32_t snd_wnd_max; /* largest window ever offered: silly window avoidance */
     uint32_t bytes_acked; /* since cwnd last grew, congestion avoidance */
     uint32_t rto_us;      /* without backoff */
-    uint32_t spare_1;
+    uint32_t ssthresh_undo; /* goes with cwnd_undo */
     uint32_t spare_2;
 
     /* line 2: receiving out of order */
@@ -87,8 +90,16 @@ struct tcp_hot {
     uint32_t peer_fin_seq;
     uint32_t spare_3;
     uint8_t reserve[48]; /* SACK scoreboard, RACK: the next version's */
+
+    /* line 3: congestion control, written by tcp_congestion.c alone */
+    struct tcp_cubic cubic;
+    struct tcp_prr prr;
+    uint32_t cwr_seq;     /* snd_nxt at the last reduction for ECE: one a window */
+    uint32_t limited_seq; /* snd_nxt when cwnd was last used up; growth is for these octets only */
+    uint32_t cwnd_undo;   /* before the last reduction; 0 = nothing to undo */
 };
-static_assert(sizeof(struct tcp_hot) == 3 * CACHE_LINE, "docs/LIMITS.md counts on three lines");
+static_assert(sizeof(struct tcp_hot) == 4 * CACHE_LINE, "docs/LIMITS.md counts on four lines");
+static_assert(offsetof(struct tcp_hot, cubic) == 3 * CACHE_LINE, "line 3 is congestion control's");
 static_assert(offsetof(struct tcp_hot, quiet_at_ns) == CACHE_LINE, "line 1 starts at the timers");
 
 /* A connection that closed first and is remembered so that late segments do no harm. */

@@ -6,6 +6,7 @@
  * a deadline a row, looked at in slices, and re-armed lazily: a row that heard from its peer since
  * only gets a new deadline. */
 #include "tcp.h"
+#include "tcp_path.h"
 
 #define RTT_GRANULARITY_US 1000u
 #define SWEEP_SMALL_ROWS 65536u
@@ -121,6 +122,7 @@ static void retransmission_expired(struct net *net, uint32_t conn, struct tcp_ho
 {
     const struct tcp_row *row = &net->rows[conn];
     net_count(net, METRIC_TCP_TIMEOUTS);
+    tcp_path_timeout(net, conn, hot->tries + 1u);
     tcp_congestion_timeout(hot, row->snd_nxt, tcp_segment_room(row));
     if (hot->tries < UINT8_MAX)
         hot->tries++;
@@ -196,8 +198,8 @@ static uint32_t interval_seconds(const struct net *net, const struct tcp_row *ro
 
 static bool has_keepalive(const struct net *net)
 {
-    for (uint32_t class = 0; class < NET_LIVENESS_CLASSES; class ++)
-        if (deadline_seconds(net->options.liveness[class].keepalive_idle_ns) != 0)
+    for (uint32_t i = 0; i < NET_LIVENESS_CLASSES; i++)
+        if (deadline_seconds(net->options.liveness[i].keepalive_idle_ns) != 0)
             return true;
     return false;
 }

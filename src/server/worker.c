@@ -50,6 +50,8 @@ static enum error net_options_fill(struct worker *worker, struct net_options *op
                                      .keepalive_probes = (uint32_t)config->tcp_keepalive_probes,
                                      .user_timeout_ns = config->tcp_user_timeout}},
         .time_wait_ns = config->tcp_time_wait,
+        .congestion = strcmp(config->net_congestion, "cubic") == 0 ? NET_CUBIC : NET_NEWRENO,
+        .has_ecn = config->net_ecn,
         .time_wait_max = (uint32_t)config->tcp_time_wait_max,
         .worker = worker->index,
     };
