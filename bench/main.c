@@ -16,6 +16,8 @@ static const struct bench_command {
 } bench_commands[] = {
     {"rows", bench_rows, "memory and lookup of streams at rest: [--count N] [--hugepages] "
                          "[--json]"},
+    {"tcp", bench_tcp, "accepts and small segments a core: [--payload N] [--count-max N] "
+                       "[--hugepages] [--json]"},
     {"xml", bench_xml, "XML reading against Expat: [--compare expat] [--rounds N] [--json]"},
 };
 

@@ -18,15 +18,12 @@
 #include "stentor/session.h"
 
 #include "bench.h"
-#include "net_state.h"
-#include "tcp.h"
+#include "parked.h"
 
 #define COUNT_DEFAULT 10000000u
 #define COUNT_MAX 100000000u
 #define LOOKUPS_MAX 8000000u
 #define ROUNDS 3u
-#define FIRST_IPV4 0x0b000000u
-#define OUR_IPV4 0xc0000201u
 #define ARENA_SPARE (64u << 10)
 
 struct rows_bench {
@@ -78,41 +75,6 @@ static uint64_t memory_bytes(void)
 
 /* ---- filling ---- */
 
-static struct tcp_key key_of(uint32_t number)
-{
-    return (struct tcp_key){net_address_of_ipv4(FIRST_IPV4 + number),
-                            (uint16_t)(1024u + number % 60000u), 5222};
-}
-
-static struct net_options options_of(struct rows_bench *bench, struct nic_queue *nic)
-{
-    return (struct net_options){
-        .nic = nic,
-        .arena = &bench->arena,
-        .heap = &bench->heap,
-        .blobs = &bench->blobs,
-        .metrics = &bench->metrics,
-        .random = &bench->random,
-        .key = {random_u64(&bench->random), random_u64(&bench->random)},
-        .locals = {{net_address_of_ipv4(OUR_IPV4), 24, 0}},
-        .local_count = 1,
-        .routers = {{net_address_of_ipv4(OUR_IPV4 + 1), 0}},
-        .router_count = 1,
-        .connections_max = bench->count,
-        .hot_max = 16384,
-        .send_references_max = 65536,
-        .connections_per_address = 1000,
-        .accepts_per_second = 200000,
-        .receive_window = 32768,
-        .reorder_bytes_max = 8u << 20,
-        .send_bytes_max = 256u << 10,
-        .liveness = {{1200 * NS_PER_SECOND, 75 * NS_PER_SECOND, 5, 120 * NS_PER_SECOND},
-                     {1200 * NS_PER_SECOND, 75 * NS_PER_SECOND, 5, 120 * NS_PER_SECOND}},
-        .time_wait_ns = 60 * NS_PER_SECOND,
-        .time_wait_max = 65536,
-    };
-}
-
 static enum error make_tables(struct rows_bench *bench)
 {
     static const uint8_t mac[6] = {0x02, 0, 0, 0, 0, 1};
@@ -122,7 +84,13 @@ static enum error make_tables(struct rows_bench *bench)
     struct nic_queue *nic = nic_sim_end(bench->sim, mac, 1500, &bench->metrics);
     if (nic == NULL)
         return ERROR_NO_MEMORY;
-    struct net_options options = options_of(bench, nic);
+    struct net_options options;
+    parked_options(&options, bench->count, &bench->random);
+    options.nic = nic;
+    options.arena = &bench->arena;
+    options.heap = &bench->heap;
+    options.blobs = &bench->blobs;
+    options.metrics = &bench->metrics;
     uint32_t rows = bench->count;
     size_t size = ARENA_HEADER_SIZE + net_arena_bytes(&options) + session_arena_bytes(rows) +
                   registry_arena_bytes(rows) + (size_t)rows * sizeof(uint16_t) + ARENA_SPARE;
@@ -139,32 +107,6 @@ static enum error make_tables(struct rows_bench *bench)
     if (error == ERROR_NONE)
         error = deadline_init(&bench->idle, &bench->arena, rows);
     return error;
-}
-
-/* As accepted long ago by a phone with window scaling and timestamps, everything acknowledged. */
-static uint32_t park_connection(struct rows_bench *bench, uint32_t number)
-{
-    struct net *net = bench->net;
-    struct tcp_key key = key_of(number);
-    uint32_t conn = net_row_open(net, &key, tcp_table_hash(&net->table, &key));
-    if (conn == POOL_NONE)
-        return conn;
-    struct tcp_row *row = &net->rows[conn];
-    row->state = TCP_ESTABLISHED;
-    row->flags = TCP_ROW_TIMESTAMPS | TCP_ROW_WINDOW_SCALE | TCP_ROW_SACK;
-    row->snd_nxt = random_u32(&bench->random);
-    row->rcv_nxt = random_u32(&bench->random);
-    row->rcv_adv = row->rcv_nxt + 32768;
-    row->ts_recent = number;
-    row->snd_wnd = 512;
-    row->snd_scale = 7;
-    row->mss = 1460;
-    row->srtt = tcp_log_of_us(60000);
-    row->rttvar = tcp_log_of_us(20000);
-    row->active_at_s = (uint32_t)(bench->now_ns / NS_PER_SECOND);
-    row->neighbour = ARP_GATEWAY;
-    tcp_keepalive_start(net, conn);
-    return conn;
 }
 
 static enum error bind_session(struct rows_bench *bench, uint32_t conn, uint32_t number)
@@ -192,7 +134,7 @@ static enum error bind_session(struct rows_bench *bench, uint32_t conn, uint32_t
 static const char *fill(struct rows_bench *bench)
 {
     for (uint32_t number = 0; number < bench->count; number++) {
-        if (park_connection(bench, number) != number)
+        if (parked_open(bench->net, number, bench->now_ns) != number)
             return "a table of net refused a row";
         if (bind_session(bench, number, number) != ERROR_NONE)
             return "a table of session refused a row";
@@ -216,7 +158,7 @@ static double time_lookups(struct rows_bench *bench)
         for (uint32_t i = 0; i < TCP_TABLE_BATCH_MAX; i++) {
             seed = seed * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
             numbers[i] = (uint32_t)((seed >> 32) * bench->count >> 32);
-            lookups[i].key = key_of(numbers[i]);
+            lookups[i].key = parked_key(numbers[i]);
         }
         tcp_table_find_batch(&net->table, net->rows, lookups, TCP_TABLE_BATCH_MAX);
         for (uint32_t i = 0; i < TCP_TABLE_BATCH_MAX; i++)
