@@ -124,7 +124,7 @@ struct nic_sim_faults {
     uint32_t loss_ppm;
     uint32_t duplicate_ppm;
     uint32_t reorder_ppm; /* delivered late by up to reorder_ns */
-    uint32_t corrupt_ppm; /* one bit flipped */
+    uint32_t corrupt_ppm; /* one bit flipped; ARP is spared, no checksum would show it */
     uint64_t delay_ns;
     uint64_t jitter_ns;
     uint64_t reorder_ns;

@@ -1,46 +1,74 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * stentor-sim: runs seeds through the simulated world (world.h).
+ * stentor-sim: runs seeds through the simulated worlds: the whole server and two phones (world.h),
+ * two TCP stacks (tcp_sim.h).
  *   stentor-sim --seed N [--trace]      one run; --trace prints every frame as text
  *   stentor-sim --seeds N [--from M] [--json]
  *   stentor-sim --same N                runs seed N twice and compares the traces octet for octet
+ * Each takes --world tcp|xmpp|all; `all`, the default, runs every seed through both.
  * Exit 0 when every run went well; a failing seed prints the command that replays it. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "world.h"
+#include "stentor/clock.h"
+#include "tcp_sim.h"
 
 #define TRACE_BYTES (64u << 20)
 
-static bool run(uint64_t seed, struct writer *trace, struct world_outcome *outcome)
+struct kind {
+    const char *name;
+    void (*run)(const struct world_options *options, struct world_outcome *outcome);
+};
+
+static const struct kind kinds[] = {{"tcp", tcp_world_run}, {"xmpp", world_run}};
+
+/* What the command line says. */
+struct wish {
+    bool (*act)(const struct kind *kind, const struct wish *wish);
+    uint64_t number;
+    uint64_t from;
+    const char *world; /* a kind's name or "all" */
+    bool is_traced;
+    bool is_json;
+};
+
+static bool is_wanted(const struct wish *wish, const struct kind *kind)
+{
+    return strcmp(wish->world, "all") == 0 || strcmp(wish->world, kind->name) == 0;
+}
+
+static bool run(const struct kind *kind, uint64_t seed, struct writer *trace,
+                struct world_outcome *outcome)
 {
     struct world_options options = {
         .seed = seed, .faults = world_faults(seed), .worker_count = 1, .trace = trace};
-    world_run(&options, outcome);
+    kind->run(&options, outcome);
     if (outcome->fault[0] == '\0')
         return true;
-    printf("seed %llu: %s\n  replay: build/stentor-sim --seed %llu --trace\n",
-           (unsigned long long)seed, outcome->fault, (unsigned long long)seed);
+    printf("%s seed %llu: %s\n  replay: build/stentor-sim --world %s --seed %llu --trace\n",
+           kind->name, (unsigned long long)seed, outcome->fault, kind->name,
+           (unsigned long long)seed);
     return false;
 }
 
-static int run_one(uint64_t seed, bool is_traced)
+static bool run_one(const struct kind *kind, const struct wish *wish)
 {
     struct world_outcome outcome;
     uint8_t *octets = malloc(TRACE_BYTES);
     struct writer trace = writer_of(octets, octets == NULL ? 0 : TRACE_BYTES);
-    bool is_good = run(seed, is_traced ? &trace : NULL, &outcome);
-    if (is_traced)
+    bool is_good = run(kind, wish->number, wish->is_traced ? &trace : NULL, &outcome);
+    if (wish->is_traced)
         fwrite(trace.at, 1, trace.size, stdout);
-    printf("seed %llu: %s, %llu turns, %.3f simulated seconds\n", (unsigned long long)seed,
-           is_good ? "good" : "FAILED", (unsigned long long)outcome.frames,
-           (double)outcome.elapsed_ns / 1e9);
+    printf("%s seed %llu: %s, %llu turns, %.3f simulated seconds%s%s\n", kind->name,
+           (unsigned long long)wish->number, is_good ? "good" : "FAILED",
+           (unsigned long long)outcome.frames, (double)outcome.elapsed_ns / 1e9,
+           is_good ? "" : ": ", outcome.fault);
     free(octets);
-    return is_good ? 0 : 1;
+    return is_good;
 }
 
-static int run_same(uint64_t seed)
+static bool run_same(const struct kind *kind, const struct wish *wish)
 {
     struct world_outcome outcome;
     uint8_t *octets[2] = {malloc(TRACE_BYTES), malloc(TRACE_BYTES)};
@@ -48,48 +76,85 @@ static int run_same(uint64_t seed)
     bool is_good = octets[0] != NULL && octets[1] != NULL;
     for (uint32_t i = 0; i < 2 && is_good; i++) {
         traces[i] = writer_of(octets[i], TRACE_BYTES);
-        is_good = run(seed, &traces[i], &outcome);
+        is_good = run(kind, wish->number, &traces[i], &outcome);
     }
     is_good = is_good && traces[0].size != 0 &&
               bytes_equal(writer_bytes(&traces[0]), writer_bytes(&traces[1]));
-    printf("seed %llu: traces of two runs are %s\n", (unsigned long long)seed,
-           is_good ? "the same" : "NOT the same");
+    printf("%s seed %llu: traces of two runs are %s\n", kind->name,
+           (unsigned long long)wish->number, is_good ? "the same" : "NOT the same");
     free(octets[0]);
     free(octets[1]);
-    return is_good ? 0 : 1;
+    return is_good;
 }
 
-static int run_many(uint64_t from, uint64_t count, bool is_json)
+static bool run_many(const struct kind *kind, const struct wish *wish)
 {
-    uint64_t failed = 0;
-    for (uint64_t seed = from; seed < from + count; seed++) {
+    uint64_t failed = 0, turns = 0;
+    uint64_t began_ns = clock_now_ns();
+    for (uint64_t seed = wish->from; seed < wish->from + wish->number; seed++) {
         struct world_outcome outcome;
-        failed += !run(seed, NULL, &outcome);
+        failed += !run(kind, seed, NULL, &outcome);
+        turns += outcome.frames;
     }
-    printf(is_json ? "{\"seeds\":%llu,\"failed\":%llu}\n" : "%llu seeds, %llu failed\n",
-           (unsigned long long)count, (unsigned long long)failed);
-    return failed == 0 ? 0 : 1;
+    double seconds = (double)(clock_now_ns() - began_ns) / 1e9;
+    printf(wish->is_json ? "{\"world\":\"%s\",\"seeds\":%llu,\"failed\":%llu,\"turns\":%llu,"
+                           "\"seeds_per_s\":%.1f}\n"
+                         : "%s: %llu seeds, %llu failed, %llu turns, %.1f seeds/s\n",
+           kind->name, (unsigned long long)wish->number, (unsigned long long)failed,
+           (unsigned long long)turns, (double)wish->number / (seconds > 0 ? seconds : 1));
+    return failed == 0;
+}
+
+static const struct {
+    const char *name;
+    bool (*act)(const struct kind *kind, const struct wish *wish);
+} verbs[] = {{"--seed", run_one}, {"--seeds", run_many}, {"--same", run_same}};
+
+static bool read_verb(const char *name, const char *number, struct wish *wish)
+{
+    for (size_t i = 0; i < ARRAY_COUNT(verbs); i++) {
+        if (strcmp(name, verbs[i].name) != 0 || number == NULL)
+            continue;
+        wish->act = verbs[i].act;
+        wish->number = strtoull(number, NULL, 10);
+        return true;
+    }
+    return false;
+}
+
+static bool read_wish(char **argv, struct wish *wish)
+{
+    *wish = (struct wish){.from = 1, .world = "all"};
+    while (*++argv != NULL) {
+        if (strcmp(*argv, "--trace") == 0)
+            wish->is_traced = true;
+        else if (strcmp(*argv, "--json") == 0)
+            wish->is_json = true;
+        else if (strcmp(*argv, "--from") == 0 && argv[1] != NULL)
+            wish->from = strtoull(*++argv, NULL, 10);
+        else if (strcmp(*argv, "--world") == 0 && argv[1] != NULL)
+            wish->world = *++argv;
+        else if (read_verb(*argv, argv[1], wish))
+            argv++;
+        else
+            return false;
+    }
+    return wish->act != NULL && (is_wanted(wish, &kinds[0]) || is_wanted(wish, &kinds[1]));
 }
 
 int main(int argc, char **argv)
 {
-    const char *verb = argc > 2 ? argv[1] : "";
-    uint64_t number = argc > 2 ? strtoull(argv[2], NULL, 10) : 0;
-    uint64_t from = 1;
-    bool is_traced = false, is_json = false;
-    for (int i = 3; i < argc; i++) {
-        is_traced = is_traced || strcmp(argv[i], "--trace") == 0;
-        is_json = is_json || strcmp(argv[i], "--json") == 0;
-        if (strcmp(argv[i], "--from") == 0 && i + 1 < argc)
-            from = strtoull(argv[i + 1], NULL, 10);
+    struct wish wish;
+    (void)argc;
+    if (!read_wish(argv, &wish)) {
+        fputs("usage: stentor-sim --seed N [--trace] | --seeds N [--from M] [--json] | --same N\n"
+              "       each with --world tcp|xmpp|all\n",
+              stderr);
+        return 2;
     }
-    if (strcmp(verb, "--seed") == 0)
-        return run_one(number, is_traced);
-    if (strcmp(verb, "--same") == 0)
-        return run_same(number);
-    if (strcmp(verb, "--seeds") == 0)
-        return run_many(from, number, is_json);
-    fputs("usage: stentor-sim --seed N [--trace] | --seeds N [--from M] [--json] | --same N\n",
-          stderr);
-    return 2;
+    bool is_good = true;
+    for (size_t i = 0; i < ARRAY_COUNT(kinds); i++)
+        if (is_wanted(&wish, &kinds[i]) && !wish.act(&kinds[i], &wish))
+            is_good = false;
+    return is_good ? 0 : 1;
 }

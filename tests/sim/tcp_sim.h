@@ -1,0 +1,174 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The TCP world: two hosts, each a whole `struct net` with its own arena, heap, blobs, metrics and
+ * random, on one simulated wire under a virtual clock, in one thread. What happens is drawn from
+ * the seed alone.
+ *
+ *   tcp_world.c  draws a world from a seed, moves its clock, judges how it ended
+ *   tcp_host.c   one host and the tap between its net and the wire
+ *   tcp_call.c   connections and what the application does on them
+ *   tcp_watch.c  what must hold after each turn and of each packet sent
+ *   tcp_gate.c   the exhaustive gates
+ *
+ * Our receiver hands octets up at once and never closes its window, so there are no slow readers
+ * here by nature; the tap plays one by writing window 0 into what a host sends (host.squeezed). */
+#ifndef STENTOR_SIM_TCP_SIM_H
+#define STENTOR_SIM_TCP_SIM_H
+
+#include "tcp.h"
+#include "world.h"
+
+#define TCP_SIM_HOSTS 2u
+#define TCP_SIM_CALLS_MAX 12u
+#define TCP_SIM_PORT 5222u
+#define TCP_SIM_RTO_MAX_NS ((uint64_t)TCP_RTO_US_MAX * NS_PER_US)
+
+struct tcp_sim;
+
+/* Between a net and its end of the wire. Each host is a machine of its own, so its queue is number
+ * 0 whatever its end of the wire is called. */
+struct tap {
+    struct nic_queue queue; /* first: what the net holds */
+    struct nic_queue *inner;
+    struct tcp_sim *sim;
+    uint32_t host;
+    uint32_t sent_count;     /* packets, this turn */
+    uint32_t plain_count;    /* of them TCP without octets, SYN or FIN */
+    uint32_t received_count; /* this turn */
+};
+
+struct host {
+    struct tap tap;
+    struct net *net;
+    struct arena arena;
+    struct heap heap;
+    struct blob_table blobs;
+    struct metrics *metrics;
+    struct trace trace;
+    struct random random;
+    struct net_options options;
+    struct net_address addresses[2]; /* IPv4, IPv6 */
+    uint64_t heap_baseline;
+    uint64_t squeezed_until_ns; /* its windows read 0 on the wire */
+    uint64_t sent_total;
+    uint64_t plain_total;
+    uint64_t received_total;
+};
+
+/* When a side closes. */
+enum call_close {
+    CLOSE_WHEN_SENT,     /* as soon as everything is queued: a half close for the other */
+    CLOSE_WHEN_ENDED,    /* after the peer's end and its own last octet */
+    CLOSE_WHEN_COMPLETE, /* when both directions are whole, however the peer stands */
+    CLOSE_BY_ABORT       /* a reset, at abort_at octets received or abort_at_ns */
+};
+
+/* One host's view of a call. */
+struct side {
+    uint32_t conn;   /* POOL_NONE unless is_open */
+    bool was_opened; /* accepted or connected */
+    bool is_open;    /* not closed yet (a connect counts from the call on) */
+    bool has_ended;  /* NET_END came */
+    bool is_blocked; /* until NET_SENT */
+    bool is_closing; /* tcp_close() or tcp_abort() was called */
+    uint32_t closed_count;
+    enum net_close_why why;
+    enum call_close close;
+    uint64_t to_send;
+    uint64_t sent; /* queued */
+    uint64_t received;
+    uint64_t push_at_ns;  /* thin streams: when the next push may go */
+    uint64_t abort_at_ns; /* UINT64_MAX = not by time */
+    uint64_t retry_at_ns; /* after a pool was empty; 0 = none */
+    /* what tcp_watch.c remembers of the row */
+    uint32_t rcv_nxt;
+    uint32_t rcv_adv;
+    uint32_t snd_una;
+    bool is_watched;
+    /* and of its packets */
+    uint32_t edge; /* right edge it offered */
+    uint32_t ack;
+    bool has_edge;
+};
+
+enum call_kind { CALL_BULK, CALL_REQUESTS, CALL_THIN, CALL_KINDS };
+
+struct call {
+    enum call_kind kind;
+    uint32_t opener;
+    bool is_ipv6;
+    bool is_begun;
+    bool is_reopened;     /* by the next call, on the same ports */
+    bool may_fail;        /* an abort is scripted */
+    uint16_t client_port; /* 0 until connected the first time; to be reused when is_same_port */
+    bool is_same_port;
+    uint64_t key;
+    uint64_t open_at_ns;
+    uint64_t idle_after; /* octets after which the opener is silent for idle_ns */
+    uint64_t idle_ns;
+    uint64_t gap_ns;    /* thin: between pushes, at most */
+    uint32_t chunk_max; /* octets a tcp_send() */
+    uint32_t request;   /* octets */
+    uint32_t answer;
+    uint32_t opener_start; /* sequence number of the opener's first octet */
+    uint32_t peer_start;   /* and of the acceptor's, as the opener saw it */
+    uint32_t isn;          /* fixed for this opener when has_isn */
+    bool has_isn;
+    struct side sides[TCP_SIM_HOSTS];
+};
+
+struct tcp_sim {
+    uint64_t seed;
+    struct world_outcome *outcome;
+    struct heap heap;
+    struct nic_sim *wire;
+    struct random random;
+    struct host hosts[TCP_SIM_HOSTS];
+    struct call calls[TCP_SIM_CALLS_MAX];
+    uint32_t call_count;
+    struct nic_sim_faults faults; /* until quiet_at_ns */
+    struct nic_sim_faults calm;   /* from then on */
+    uint64_t start_ns;
+    uint64_t now_ns;
+    uint64_t quiet_at_ns;    /* faults stop */
+    uint64_t progress_at_ns; /* last step of any call */
+    uint64_t turns;
+    bool is_calm;
+    bool is_strict; /* pools are ample: whatever is not aborted must end in order */
+};
+
+void tcp_sim_blame(struct tcp_sim *sim, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+bool tcp_sim_is_blamed(const struct tcp_sim *sim);
+
+/* ---- tcp_host.c ---- */
+
+bool host_open(struct tcp_sim *sim, uint32_t which, const struct net_options *limits);
+void host_close(struct tcp_sim *sim, uint32_t which);
+/* One turn in the order stentor/net.h prescribes. */
+void host_turn(struct tcp_sim *sim, uint32_t which);
+uint64_t host_next_ns(const struct tcp_sim *sim, uint32_t which);
+
+/* ---- tcp_call.c ---- */
+
+void call_take_event(struct tcp_sim *sim, uint32_t host, const struct net_event *event);
+/* What the applications of that host want now. */
+void call_run(struct tcp_sim *sim, uint32_t host);
+uint64_t call_next_ns(const struct tcp_sim *sim);
+bool calls_are_over(const struct tcp_sim *sim);
+/* Fills in octets [offset, offset + size) of that direction of the call. */
+void call_octets(const struct call *call, uint32_t host, uint64_t offset, uint8_t *into,
+                 size_t size);
+
+/* ---- tcp_watch.c ---- */
+
+void watch_turn(struct tcp_sim *sim, uint32_t host);
+void watch_packet(struct tcp_sim *sim, uint32_t host, struct packet *packet);
+/* Everything is over: pools, heaps, blobs and buffers are as they were at the start. */
+void watch_rest(struct tcp_sim *sim);
+
+/* ---- tcp_world.c ---- */
+
+void tcp_world_run(const struct world_options *options, struct world_outcome *outcome);
+
+#endif
