@@ -79,6 +79,8 @@ quick() {
     meson_suites "$root/build" "${floors[@]}"
     stage "simulator: whole server and phones under a virtual clock"
     meson_suites "$root/build" sim
+    stage "scripts of segments in virtual time"
+    scripted script "$root/build/tests/script/script_run" "$root/tests/script/cases"
 }
 
 sanitized() {
@@ -88,7 +90,7 @@ sanitized() {
         { count fail "build by clang" && return 1; }
     count ok "build by clang"
     stage "unit tests and simulator under the sanitizers"
-    multiplier=5 meson_suites "$root/build-sanitize" "${floors[@]}" sim
+    multiplier=5 meson_suites "$root/build-sanitize" "${floors[@]}" sim script
 }
 
 fuzzed() {
