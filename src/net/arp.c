@@ -17,6 +17,23 @@ static const uint8_t nobody[ETHERNET_MAC_SIZE];
 
 /* ---- sending ---- */
 
+/* IPv4 on the first address only. */
+static uint32_t our_address(const struct net *net)
+{
+    return net_address_ipv4(&net->link.locals[0].address);
+}
+
+static bool is_near(const struct net *net, uint32_t number)
+{
+    struct net_address address = net_address_of_ipv4(number);
+    return link_local_covers(&net->link.locals[0], &address);
+}
+
+static bool has_gateway(const struct net *net)
+{
+    return net->options.router_count != 0;
+}
+
 static void fill_frame(struct net *net, struct packet *packet, uint16_t operation,
                        const uint8_t to[ETHERNET_MAC_SIZE], struct be32 target)
 {
@@ -32,9 +49,9 @@ static void fill_frame(struct net *net, struct packet *packet, uint16_t operatio
     arp->protocol_size = sizeof arp->sender;
     arp->operation = be16_of(operation);
     memcpy(arp->sender_mac, net->link.mac, sizeof arp->sender_mac);
-    arp->sender = be32_of(net->link.address);
+    arp->sender = be32_of(our_address(net));
     arp->target = target;
-    net_frame_send(net, packet, sizeof *ethernet + sizeof *arp);
+    net_frame_send(net, packet, (const uint8_t *)(arp + 1));
 }
 
 static void send_request(struct net *net, const uint8_t to[ETHERNET_MAC_SIZE], struct be32 target)
@@ -166,18 +183,20 @@ static void doubt(struct net *net, struct arp_row *row)
 void arp_start(struct net *net)
 {
     if (net->options.nic->index == 0)
-        send_request(net, everyone, be32_of(net->link.address));
-    if (!net->link.has_gateway)
+        send_request(net, everyone, be32_of(our_address(net)));
+    if (!has_gateway(net))
         return;
     struct arp_row *gateway = &net->arp.rows[ARP_GATEWAY];
-    *gateway = (struct arp_row){.address = be32_of(net->link.gateway), .state = ARP_STATE_ASKED};
+    *gateway =
+        (struct arp_row){.address = be32_of(net_address_ipv4(&net->options.routers[0].address)),
+                         .state = ARP_STATE_ASKED};
     ask(net, gateway);
 }
 
 static struct arp_row *row_for(struct net *net, uint32_t address, uint16_t hint)
 {
-    if (!net_link_is_local(&net->link, address))
-        return net->link.has_gateway ? &net->arp.rows[ARP_GATEWAY] : NULL;
+    if (!is_near(net, address))
+        return has_gateway(net) ? &net->arp.rows[ARP_GATEWAY] : NULL;
     if (IS_LIKELY(hint <= ARP_GATEWAY) && is_row_of(&net->arp.rows[hint], be32_of(address)))
         return &net->arp.rows[hint];
     return find(net, address);
@@ -188,7 +207,7 @@ const uint8_t *arp_resolve(struct net *net, const struct net_address *to, uint16
     uint32_t address = net_address_ipv4(to);
     struct arp_row *row = row_for(net, address, *hint);
     if (row == NULL) {
-        if (!net_link_is_local(&net->link, address))
+        if (!is_near(net, address))
             return NULL;
         row = enter(net, address, ARP_STATE_ASKED);
     }
@@ -204,7 +223,7 @@ uint16_t arp_learn(struct net *net, const struct net_address *remote,
     uint32_t address = net_address_ipv4(remote);
     struct arp_row *row = row_for(net, address, ARP_NONE);
     if (row == NULL) {
-        if (!net_link_is_local(&net->link, address))
+        if (!is_near(net, address))
             return ARP_NONE;
         row = enter(net, address, ARP_STATE_ASKED);
     }
@@ -229,13 +248,13 @@ void arp_confirm(struct net *net, const struct net_address *remote, uint16_t hin
 
 void arp_timers(struct net *net)
 {
-    if (net->link.has_gateway)
+    if (has_gateway(net))
         refresh(net, &net->arp.rows[ARP_GATEWAY]);
 }
 
 uint64_t arp_next_ns(const struct net *net)
 {
-    return net->link.has_gateway ? ask_at_ns(&net->arp.rows[ARP_GATEWAY]) : UINT64_MAX;
+    return has_gateway(net) ? ask_at_ns(&net->arp.rows[ARP_GATEWAY]) : UINT64_MAX;
 }
 
 /* ---- what peers say ---- */
@@ -262,13 +281,13 @@ static void defend(struct net *net, const struct arp_header *arp)
     if (!is_due || net->options.nic->index != 0)
         return;
     net->arp.conflict_at_ns = net->now_ns;
-    send_request(net, everyone, be32_of(net->link.address));
+    send_request(net, everyone, be32_of(our_address(net)));
 }
 
 static void learn_from_request(struct net *net, const struct arp_header *arp)
 {
     uint32_t sender = be32_get(arp->sender);
-    if (sender == 0 || !net_link_is_local(&net->link, sender))
+    if (sender == 0 || !is_near(net, sender))
         return; /* a probe of RFC 5227, or nobody of this link */
     struct net_address remote = net_address_of_ipv4(sender);
     arp_learn(net, &remote, arp->sender_mac);
@@ -276,7 +295,7 @@ static void learn_from_request(struct net *net, const struct arp_header *arp)
 
 static void request_input(struct net *net, struct packet *packet, const struct arp_header *arp)
 {
-    if (be32_get(arp->target) == net->link.address) {
+    if (be32_get(arp->target) == our_address(net)) {
         learn_from_request(net, arp);
         if (net->options.nic->index == 0)
             send_reply(net, packet, arp);
@@ -291,7 +310,7 @@ static void request_input(struct net *net, struct packet *packet, const struct a
 static void reply_input(struct net *net, const struct arp_header *arp)
 {
     struct arp_row *row = find(net, be32_get(arp->sender));
-    bool is_asked = row != NULL && row->tries > 0 && be32_get(arp->target) == net->link.address;
+    bool is_asked = row != NULL && row->tries > 0 && be32_get(arp->target) == our_address(net);
     if (is_asked && (row->state == ARP_STATE_ASKED || is_mac_of(row, arp->sender_mac))) {
         set_mac(net, row, arp->sender_mac);
         return;
@@ -306,7 +325,7 @@ void arp_input(struct net *net, struct packet *packet, struct bytes octets)
     const struct arp_header *arp = (const void *)octets.at;
     if (octets.size < sizeof *arp || !is_well_formed(arp))
         net_count(net, METRIC_NET_DROP_ARP_MALFORMED);
-    else if (be32_get(arp->sender) == net->link.address)
+    else if (be32_get(arp->sender) == our_address(net))
         defend(net, arp);
     else if (be16_get(arp->operation) == ARP_REQUEST)
         request_input(net, packet, arp);

@@ -56,6 +56,29 @@ bool checksum_is_good_tcp(const struct ip_header *ip, struct bytes segment)
     return fold(sum_words(segment) + sum_words(bytes_of(&pseudo, sizeof pseudo))) == UINT16_MAX;
 }
 
+/* RFC 8200 section 8.1. */
+static uint64_t sum_ipv6(const struct ip6_header *ip, uint8_t protocol, struct bytes octets)
+{
+    struct {
+        struct net_address source;
+        struct net_address destination;
+        struct be32 size;
+        struct be32 next;
+    } pseudo = {ip->source, ip->destination, be32_of((uint32_t)octets.size), be32_of(protocol)};
+    static_assert(sizeof pseudo == 40, "RFC 8200 section 8.1");
+    return sum_words(octets) + sum_words(bytes_of(&pseudo, sizeof pseudo));
+}
+
+bool checksum_is_good_ipv6(const struct ip6_header *ip, uint8_t protocol, struct bytes octets)
+{
+    return fold(sum_ipv6(ip, protocol, octets)) == UINT16_MAX;
+}
+
+struct be16 checksum_of_ipv6(const struct ip6_header *ip, uint8_t protocol, struct bytes octets)
+{
+    return be16_of((uint16_t)~__builtin_bswap16(fold(sum_ipv6(ip, protocol, octets))));
+}
+
 struct be16 checksum_of(struct bytes octets)
 {
     return be16_of((uint16_t)~checksum_sum(octets));

@@ -15,6 +15,10 @@ uint16_t checksum_sum(struct bytes octets);
 bool checksum_is_good(struct bytes octets);
 /* The same for a TCP segment under its pseudo-header. */
 bool checksum_is_good_tcp(const struct ip_header *ip, struct bytes segment);
+/* The same for what an IPv6 packet carries, behind its extension headers. */
+bool checksum_is_good_ipv6(const struct ip6_header *ip, uint8_t protocol, struct bytes octets);
+/* What goes into the field of an ICMPv6 message from there to there; zero in `octets`. */
+struct be16 checksum_of_ipv6(const struct ip6_header *ip, uint8_t protocol, struct bytes octets);
 /* What goes into the field, which must be zero in `octets`. */
 struct be16 checksum_of(struct bytes octets);
 

@@ -1,103 +1,46 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The echo answer is the request with type 0 and addresses turned round; the checksum is made
- * anew, because a request may carry the field in either form of zero. An error quotes the packet
- * it is about: at least the IP header and eight octets, of which TCP has its ports and sequence
- * number there. That must be a whole packet or a first fragment, without IP options, from us. */
+ * The echo answer is the request with another type and addresses turned round; the checksum is made
+ * anew, because a request may carry the field in either form of zero. */
 #include "icmp.h"
 
 #include "checksum.h"
 #include "net_state.h"
+#include "quote.h"
 #include "tcp_path.h"
 
-/* The request's frame is cut to its IP size (padding is not ours to send) and untagged. */
+/* The request's message stands at least as far on as in the answer, which has no extension headers
+ * and the same tag or less: what is moved never overwrites what is still to be moved. Padding is
+ * not ours to send. */
 static void answer_echo(struct net *net, struct packet *packet, const struct frame *frame)
 {
-    uint32_t size = (uint32_t)(NET_TCP_OFFSET + frame->icmp.size);
-    ASSERT(size <= packet->size);
-    struct ethernet_header *ethernet = (void *)packet->frame;
-    struct ip_header *ip = (void *)(ethernet + 1);
-    struct icmp_header *icmp = (void *)(ip + 1);
-
-    memcpy(ethernet->destination, ethernet->source, sizeof ethernet->destination);
-    memcpy(ethernet->source, net->link.mac, sizeof ethernet->source);
-    ethernet->type = be16_of(ETHERNET_TYPE_IPV4);
-    memmove(icmp, frame->icmp.at, frame->icmp.size);
-    *ip = (struct ip_header){
-        .version_size = 4u << 4 | sizeof *ip / 4,
-        .size = be16_of((uint16_t)(sizeof *ip + frame->icmp.size)),
-        .fragment = be16_of(IP_DONT_FRAGMENT),
-        .hops = IP_HOPS,
-        .protocol = IP_PROTOCOL_ICMP,
-        .source = be32_of(net->link.address),
-        .destination = be32_of(net_address_ipv4(&frame->remote)),
-    };
-    ip->checksum = checksum_of(bytes_of(ip, sizeof *ip));
-    icmp->type = ICMP_ECHO_REPLY;
+    struct frame asked = *frame; /* its views end with the first octet written */
+    const struct link_local *local = &net->link.locals[frame->local];
+    bool is_ipv4 = frame->kind == FRAME_ICMP;
+    uint32_t size = (uint32_t)asked.icmp.size;
+    uint32_t ip_at =
+        sizeof(struct ethernet_header) + (local->vlan != 0 ? sizeof(struct vlan_tag) : 0);
+    uint32_t at = ip_at + net_ip_header_size(&asked.remote);
+    struct icmp_header *icmp = (void *)(packet->frame + at);
+    ASSERT(at + size <= packet->size);
+    memmove(icmp, asked.icmp.at, size);
+    net_frame_begin(net, packet, local->vlan, asked.source_mac,
+                    is_ipv4 ? ETHERNET_TYPE_IPV4 : ETHERNET_TYPE_IPV6);
+    net_ip_write(packet->frame + ip_at, &local->address, &asked.remote,
+                 is_ipv4 ? IP_PROTOCOL_ICMP : IP_PROTOCOL_ICMP6, size);
+    icmp->type = is_ipv4 ? ICMP_ECHO_REPLY : ICMP6_ECHO_REPLY;
     icmp->checksum = be16_of(0);
-    icmp->checksum = checksum_of(bytes_of(icmp, frame->icmp.size));
+    const struct ip6_header *ip6 = (const void *)(packet->frame + ip_at);
+    icmp->checksum = is_ipv4 ? checksum_of(bytes_of(icmp, size))
+                             : checksum_of_ipv6(ip6, IP_PROTOCOL_ICMP6, bytes_of(icmp, size));
     net_count(net, METRIC_NET_ECHO_REPLIES);
-    net_frame_send(net, packet, size);
-}
-
-static bool is_error(uint8_t type)
-{
-    return type == ICMP_UNREACHABLE || type == ICMP_SOURCE_QUENCH || type == ICMP_TIME_EXCEEDED ||
-           type == ICMP_PARAMETER_PROBLEM;
-}
-
-/* ---- errors ---- */
-
-#define UNREACHABLE_PROTOCOL 2u
-#define UNREACHABLE_PORT 3u
-#define UNREACHABLE_TOO_BIG 4u
-
-static enum icmp_verdict verdict_of(const struct icmp_header *icmp)
-{
-    if (icmp->type == ICMP_SOURCE_QUENCH)
-        return ICMP_QUENCH;
-    if (icmp->type != ICMP_UNREACHABLE)
-        return ICMP_SOFT;
-    if (icmp->code == UNREACHABLE_TOO_BIG)
-        return ICMP_TOO_BIG;
-    return icmp->code == UNREACHABLE_PROTOCOL || icmp->code == UNREACHABLE_PORT ? ICMP_HARD
-                                                                                : ICMP_SOFT;
-}
-
-static bool is_ours(const struct net_link *link, const struct ip_header *ip)
-{
-    return ip->version_size == (4u << 4 | sizeof *ip / 4) && ip->protocol == IP_PROTOCOL_TCP &&
-           (be16_get(ip->fragment) & IP_FRAGMENT_OFFSET_MASK) == 0 &&
-           be32_get(ip->source) == link->address;
-}
-
-void icmp_read_quoted(const struct net_link *link, struct bytes octets, struct icmp_quoted *quoted)
-{
-    *quoted = (struct icmp_quoted){.verdict = ICMP_NOTHING};
-    struct cursor cursor = cursor_of(octets);
-    struct bytes head;
-    struct bytes inner;
-    struct tcp_key key = {0};
-    if (!cursor_take(&cursor, sizeof(struct icmp_header), &head) ||
-        !cursor_take(&cursor, sizeof(struct ip_header), &inner) ||
-        !cursor_be16(&cursor, &key.local_port) || !cursor_be16(&cursor, &key.remote_port) ||
-        !cursor_be32(&cursor, &quoted->seq))
-        return;
-    const struct icmp_header *icmp = (const void *)head.at;
-    const struct ip_header *ip = (const void *)inner.at;
-    if (!is_ours(link, ip))
-        return;
-    key.remote = net_address_of_ipv4(be32_get(ip->destination));
-    quoted->key = key;
-    quoted->verdict = verdict_of(icmp);
-    quoted->mtu = be32_get(icmp->rest) & UINT16_MAX;
-    quoted->size = be16_get(ip->size);
+    net_frame_send(net, packet, packet->frame + at + size);
 }
 
 static void input_error(struct net *net, const struct frame *frame)
 {
     struct icmp_quoted quoted;
-    icmp_read_quoted(&net->link, frame->icmp, &quoted);
+    quote_read(&net->link, frame, &quoted);
     if (quoted.verdict == ICMP_NOTHING)
         net_count(net, METRIC_NET_DROP_ICMP_ERROR);
     else if (quoted.verdict == ICMP_QUENCH)
@@ -108,16 +51,22 @@ static void input_error(struct net *net, const struct frame *frame)
         tcp_path_input(net, &quoted);
 }
 
+static bool is_echo_request(const struct frame *frame, const struct icmp_header *icmp)
+{
+    uint8_t type = frame->kind == FRAME_ICMP6 ? ICMP6_ECHO_REQUEST : ICMP_ECHO_REQUEST;
+    return icmp->type == type && icmp->code == 0;
+}
+
 void icmp_input(struct net *net, struct packet *packet, const struct frame *frame)
 {
     const struct icmp_header *icmp = (const void *)frame->icmp.at;
     if (frame->icmp.size < sizeof *icmp)
         net_count(net, METRIC_NET_DROP_ICMP_SHORT);
-    else if (!checksum_is_good(frame->icmp))
+    else if (frame->kind == FRAME_ICMP && !checksum_is_good(frame->icmp))
         net_count(net, METRIC_NET_DROP_ICMP_CHECKSUM);
-    else if (is_error(icmp->type))
+    else if (quote_is_error(frame))
         input_error(net, frame);
-    else if (icmp->type != ICMP_ECHO_REQUEST || icmp->code != 0)
+    else if (!is_echo_request(frame, icmp))
         net_count(net, METRIC_NET_DROP_ICMP_OTHER);
     else if (!rate_limit_take(&net->echoes, net->now_ns))
         net_count(net, METRIC_NET_DROP_ICMP_RATE);

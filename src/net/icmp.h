@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * ICMP (RFC 792, RFC 1122 section 3.2.2): echo requests to our address are answered in the packet
- * they came in, at a bounded rate; errors that quote a TCP segment of ours go to tcp_path.c, at a
- * bounded rate too; all else is counted and dropped. We send no errors ourselves. Owner: one
- * worker. */
+ * ICMP (RFC 792, RFC 1122 section 3.2.2) and ICMPv6 (RFC 4443) but neighbour discovery: echo
+ * requests to an address of ours are answered in the packet they came in, at a bounded rate; errors
+ * that quote a TCP segment of ours (quote.h) go to tcp_path.c, at a bounded rate too; all else is
+ * counted and dropped. We send no errors ourselves. Owner: one worker. */
 #ifndef STENTOR_NET_ICMP_H
 #define STENTOR_NET_ICMP_H
 
@@ -36,9 +36,8 @@ struct icmp_quoted {
     uint32_t seq;
 };
 
-/* Reads an ICMP message (checksum judged before) that came over that link. */
-void icmp_read_quoted(const struct net_link *link, struct bytes icmp, struct icmp_quoted *quoted);
-/* May send the packet back, in which case packet->frame is NULL afterwards. */
+/* A FRAME_ICMP or FRAME_ICMP6. May send the packet back, in which case packet->frame is NULL
+ * afterwards. */
 void icmp_input(struct net *net, struct packet *packet, const struct frame *frame);
 
 #endif

@@ -33,15 +33,9 @@ size_t net_arena_bytes(const struct net_options *options)
 
 static void set_link(struct net *net)
 {
-    const struct net_options *options = &net->options;
-    const struct net_local *local = &options->locals[0];
-    ASSERT(local->prefix_bits > 0);
-    ASSERT(local->prefix_bits <= 32);
-    memcpy(net->link.mac, options->nic->mac, sizeof net->link.mac);
-    net->link.address = net_address_ipv4(&local->address);
-    net->link.mask = UINT32_MAX << (32 - local->prefix_bits);
-    net->link.has_gateway = options->router_count != 0;
-    net->link.gateway = net_address_ipv4(&options->routers[0].address);
+    link_init(&net->link, &net->options);
+    for (uint32_t i = 0; i < net->link.local_count && net->options.router_count != 0; i++)
+        net->link.locals[i].router = ARP_GATEWAY;
 }
 
 static void set_limits(struct net *net)
@@ -189,7 +183,11 @@ static void input_frame(struct net *net, struct burst *burst, uint32_t i, struct
         arp_input(net, packet, frame->arp);
         break;
     case FRAME_ICMP:
+    case FRAME_ICMP6:
         icmp_input(net, packet, frame);
+        break;
+    case FRAME_NDP:
+        net_count(net, METRIC_NET_DROP_ICMP_OTHER);
         break;
     case FRAME_TCP:
         input_segment(net, burst, i, events);

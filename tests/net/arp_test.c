@@ -27,6 +27,8 @@ static int set_up(void **state)
     net.options.metrics = &nic.metrics;
     net.options.key = (struct siphash_key){11, 12};
     net.link = test_link();
+    net.options.router_count = 1;
+    net.options.routers[0].address = net_address_of_ipv4(GATEWAY_IPV4);
     net.now_ns = 1000 * SECOND;
     return 0;
 }
@@ -153,7 +155,7 @@ static void goes_by_the_gateway(void **state)
     assert_int_equal(hint, ARP_GATEWAY);
     assert_int_equal(arp_learn(&net, &far, peer_mac), ARP_GATEWAY);
     assert_memory_equal(resolve(FAR_IPV4), other_mac, 6);
-    net.link.has_gateway = false;
+    net.options.router_count = 0;
     assert_null(resolve(FAR_IPV4));
     assert_int_equal(arp_learn(&net, &far, peer_mac), ARP_NONE);
 }
@@ -243,7 +245,7 @@ static void learns_from_handshakes(void **state)
 static void evicts_and_repairs(void **state)
 {
     (void)state;
-    net.link.mask = 0xff000000u;
+    net.link.locals[0].mask[1] = UINT64_C(0xffffffffff); /* 10.0.0.0/8 */
     struct net_address first = net_address_of_ipv4(0x0a100000u);
     uint16_t hint = arp_learn(&net, &first, peer_mac);
     assert_ptr_equal(arp_resolve(&net, &first, &hint), net.arp.rows[hint].mac);

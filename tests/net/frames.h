@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * Sound frames for tests, to be sent as they are or spoilt in one place. The peer is 10.0.0.9 at
- * 02:00:00:00:00:09, we are 10.0.0.1 at 02:00:00:00:00:01, the gateway is 10.0.0.254. */
+ * 02:00:00:00:00:09, we are 10.0.0.1 at 02:00:00:00:00:01, the gateway is 10.0.0.254. In IPv6 all
+ * of them are in 2001:db8::/64 with the same last octet. */
 #ifndef STENTOR_TESTS_NET_FRAMES_H
 #define STENTOR_TESTS_NET_FRAMES_H
 
@@ -20,6 +21,14 @@ static const uint8_t peer_mac[6] = {0x02, 0, 0, 0, 0, 0x09};
 static const uint8_t other_mac[6] = {0x02, 0, 0, 0, 0, 0x66};
 static const uint8_t every_mac[6] = {0xff, 0xff, 0xff, 0xff, 0xff, 0xff};
 
+static const struct net_address our_ipv6 = {{0x20, 0x01, 0x0d, 0xb8, [15] = 0x01}};
+static const struct net_address peer_ipv6 = {{0x20, 0x01, 0x0d, 0xb8, [15] = 0x09}};
+static const struct net_address gateway_ipv6 = {{0x20, 0x01, 0x0d, 0xb8, [15] = 0xfe}};
+static const struct net_address far_ipv6 = {{0x20, 0x01, 0x0d, 0xb8, 0xff, [15] = 0x07}};
+/* What link.h makes of our MAC. */
+static const struct net_address our_link_local = {
+    {0xfe, 0x80, [11] = 0xff, [12] = 0xfe, [15] = 0x01}};
+
 struct tcp_frame {
     uint32_t source; /* 0 = PEER_IPV4 */
     uint16_t source_port;
@@ -34,9 +43,13 @@ struct tcp_frame {
 
 static inline struct net_link test_link(void)
 {
-    struct net_link link = {
-        .has_gateway = true, .address = OUR_IPV4, .mask = 0xffffff00u, .gateway = GATEWAY_IPV4};
-    memcpy(link.mac, our_mac, sizeof our_mac);
+    struct nic_queue nic = {0};
+    struct net_options options = {
+        .nic = &nic, .locals = {{net_address_of_ipv4(OUR_IPV4), 24, 0}}, .local_count = 1};
+    struct net_link link;
+    memcpy(nic.mac, our_mac, sizeof our_mac);
+    link_init(&link, &options);
+    link.locals[0].router = 1;
     return link;
 }
 
@@ -129,6 +142,86 @@ static inline void write_arp(struct writer *into, uint16_t operation, const uint
     write_be32(into, sender);
     write_bytes(into, bytes_of(operation == ARP_REPLY ? our_mac : (const uint8_t[6]){0}, 6));
     write_be32(into, target);
+}
+
+/* ---- IPv6 ---- */
+
+/* Ours untagged in both families and, in IPv6, on VLAN 7 too; all ready, no routers. */
+static inline struct net_link test_link6(void)
+{
+    struct nic_queue nic = {0};
+    struct net_options options = {
+        .nic = &nic,
+        .locals = {{net_address_of_ipv4(OUR_IPV4), 24, 0}, {our_ipv6, 64, 0}, {our_ipv6, 64, 7}},
+        .local_count = 3};
+    struct net_link link;
+    memcpy(nic.mac, our_mac, sizeof our_mac);
+    link_init(&link, &options);
+    for (uint32_t i = 0; i < link.local_count; i++)
+        link.locals[i].state = LINK_READY;
+    return link;
+}
+
+struct ip6_frame {
+    struct net_address source; /* none = peer_ipv6 */
+    struct net_address destination;
+    const uint8_t *to; /* NULL = our_mac */
+    uint16_t vlan;
+    uint8_t hops;         /* 0 = 64 */
+    uint8_t next;         /* of the last header */
+    uint8_t first;        /* when there are extensions: what they begin with */
+    struct bytes between; /* extension headers */
+    struct bytes inside;
+    bool is_from_nobody;
+};
+
+/* With a good checksum inside. */
+static inline void write_ip6_frame(struct writer *into, const struct ip6_frame *frame)
+{
+    bool has_extensions = frame->between.size != 0;
+    struct ip6_header ip = {
+        .version_flow = be32_of(6u << 28 | 0x12345),
+        .payload_size = be16_of((uint16_t)(frame->between.size + frame->inside.size)),
+        .next = has_extensions ? frame->first : frame->next,
+        .hops = frame->hops != 0 ? frame->hops : 64,
+        .source = net_address_is_none(&frame->source) ? peer_ipv6 : frame->source,
+        .destination = net_address_is_none(&frame->destination) ? our_ipv6 : frame->destination};
+    if (frame->is_from_nobody)
+        ip.source = (struct net_address){0};
+    uint8_t inside[2048];
+    size_t at = frame->next == IP_PROTOCOL_TCP ? 16 : 2;
+    memcpy(inside, frame->inside.at, frame->inside.size);
+    if (frame->inside.size >= at + 2) {
+        memset(inside + at, 0, 2);
+        struct be16 checksum =
+            checksum_of_ipv6(&ip, frame->next, bytes_of(inside, frame->inside.size));
+        memcpy(inside + at, &checksum, sizeof checksum);
+    }
+    write_ethernet(into, frame->to != NULL ? frame->to : our_mac, peer_mac,
+                   frame->vlan != 0 ? ETHERNET_TYPE_VLAN : ETHERNET_TYPE_IPV6);
+    if (frame->vlan != 0) {
+        write_be16(into, frame->vlan);
+        write_be16(into, ETHERNET_TYPE_IPV6);
+    }
+    write_bytes(into, bytes_of(&ip, sizeof ip));
+    write_bytes(into, frame->between);
+    write_bytes(into, bytes_of(inside, frame->inside.size));
+}
+
+/* The same segment as write_tcp_frame() makes, in the IPv6 packet that `around` describes. */
+static inline void write_tcp6_frame(struct writer *into, const struct tcp_frame *frame,
+                                    struct ip6_frame around)
+{
+    uint8_t octets[2048];
+    struct writer segment = writer_of(octets, sizeof octets);
+    struct tcp_frame plain = *frame;
+    plain.padding = 0;
+    write_tcp_frame(&segment, &plain);
+    around.next = IP_PROTOCOL_TCP;
+    around.inside = bytes_from(writer_bytes(&segment), NET_TCP_OFFSET);
+    write_ip6_frame(into, &around);
+    for (uint32_t i = 0; i < frame->padding; i++)
+        write_u8(into, 0xee);
 }
 
 #endif

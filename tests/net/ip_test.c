@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
+ * Twin of: ip, ip4.
  * frame_read() on good frames, on frames spoilt in one place (each names its counter), on every
  * truncation, every flipped bit, and on noise. Buffers are exactly as large as the frame. */
 #include <setjmp.h>
@@ -194,7 +195,7 @@ static void needs_a_way_back(void **state)
     struct net_link link = test_link();
     start_tcp(&(struct tcp_frame){.source = FAR_IPV4, .flags = TCP_ACK});
     assert_int_equal(read_with(&link, 0).kind, FRAME_TCP);
-    link.has_gateway = false;
+    link.locals[0].router = LINK_ROUTER_NONE;
     struct frame frame = read_with(&link, 0);
     assert_int_equal(frame.kind, FRAME_DROP);
     assert_int_equal(frame.reason, METRIC_NET_DROP_NO_ROUTE);

@@ -4,6 +4,7 @@
 #include "tcp_script.h"
 
 #include "icmp_frames.h"
+#include "quote.h"
 #include "tcp_path.h"
 
 #define MSS 1460u
@@ -237,7 +238,8 @@ static void quotations_are_judged(void **state)
         struct icmp_quoted quoted;
         uint8_t exact[36];
         memcpy(exact, octets + NET_TCP_OFFSET, size);
-        icmp_read_quoted(&script.net->link, bytes_of(exact + 0, size), &quoted);
+        struct frame frame = {.kind = FRAME_ICMP, .icmp = bytes_of(exact + 0, size)};
+        quote_read(&script.net->link, &frame, &quoted);
         assert_int_equal(quoted.verdict, size == 36 ? ICMP_TOO_BIG : ICMP_NOTHING);
     }
     script_close(&script);
