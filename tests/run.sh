@@ -67,7 +67,7 @@ scripted() {
     fi
 }
 
-floors=(base core nic xml tls store net xmpp session push admin server ctl)
+floors=(base core nic xml tls store net xmpp session push admin server ctl wire)
 
 quick() {
     stage "build by gcc"

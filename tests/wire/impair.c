@@ -68,6 +68,7 @@ struct bridge {
     uint64_t late_ns_max; /* longest time past due */
     FILE *trace;
     struct trace_base base;
+    uint32_t seq_end[2]; /* how far the one stream came whose segments are dropped by number */
 };
 
 static volatile sig_atomic_t is_over;
@@ -167,6 +168,19 @@ static void send_due(struct bridge *bridge)
 
 /* ---- what comes ---- */
 
+static enum fate_kind kind_of(struct bridge *bridge, uint32_t direction, const uint8_t *frame,
+                              const struct frame_view *view)
+{
+    uint32_t seq_end = frame_seq_end(frame, view);
+    bool is_syn = (frame[view->tcp_offset + 13] & 2u) != 0;
+    bool is_new = is_syn || (int32_t)(seq_end - bridge->seq_end[direction]) > 0;
+    if (is_new)
+        bridge->seq_end[direction] = seq_end;
+    if (view->size == view->payload_offset)
+        return FATE_NO_OCTETS;
+    return is_new ? FATE_NEW_OCTETS : FATE_OLD_OCTETS;
+}
+
 static void take_frame(struct bridge *bridge, uint32_t direction, uint64_t at_ns, uint8_t *frame,
                        uint32_t size)
 {
@@ -177,8 +191,9 @@ static void take_frame(struct bridge *bridge, uint32_t direction, uint64_t at_ns
         return;
     }
     bool is_tcp = frame_read(frame, size, &view);
-    struct fate fate = is_tcp ? fate_of(fates, at_ns, size, view.size - view.payload_offset)
-                              : fate_plain(fates, at_ns);
+    struct fate fate = is_tcp
+                           ? fate_of(fates, at_ns, size, kind_of(bridge, direction, frame, &view))
+                           : fate_plain(fates, at_ns);
     if (bridge->trace != NULL && is_tcp) {
         fprintf(bridge->trace, "%10.6f %c ", (double)(at_ns - bridge->began_ns) / 1e9, fate.mark);
         frame_print(bridge->trace, &bridge->base, direction, frame, &view);

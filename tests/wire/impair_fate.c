@@ -9,6 +9,7 @@
 
 #define NS_PER_US UINT64_C(1000)
 #define MILLION 1000000u
+#define QUEUE_FULL UINT64_MAX
 
 bool faults_set(struct faults *faults, const char *key, uint64_t value)
 {
@@ -80,18 +81,19 @@ static bool is_reordered(struct fates *fates)
     return fates->was_reordered;
 }
 
-static bool is_dropped_by_number(struct fates *fates, uint32_t payload)
+static bool is_dropped_by_number(struct fates *fates, enum fate_kind kind)
 {
-    if (payload == 0)
+    fates->segment_count += kind != FATE_NO_OCTETS;
+    if (kind != FATE_NEW_OCTETS)
         return false;
-    fates->segment_count++;
+    fates->new_count++;
     for (uint32_t i = 0; i < fates->faults.drop_count; i++)
-        if (fates->faults.drops[i] == fates->segment_count)
+        if (fates->faults.drops[i] == fates->new_count)
             return true;
     return false;
 }
 
-/* When the last bit has left, or 0 when the queue is full. */
+/* When the last bit has left, or QUEUE_FULL. */
 static uint64_t line_take(struct fates *fates, uint64_t now_ns, uint32_t size)
 {
     const struct faults *faults = &fates->faults;
@@ -99,7 +101,7 @@ static uint64_t line_take(struct fates *fates, uint64_t now_ns, uint32_t size)
         return now_ns;
     uint64_t start_ns = fates->line_free_ns > now_ns ? fates->line_free_ns : now_ns;
     if (start_ns - now_ns > faults->queue_us * NS_PER_US)
-        return 0;
+        return QUEUE_FULL;
     fates->line_free_ns = start_ns + (uint64_t)size * 8 * MILLION / faults->rate_kbit;
     return fates->line_free_ns;
 }
@@ -118,7 +120,7 @@ static struct fate lost(uint64_t *counter, char mark)
     return (struct fate){.mark = mark};
 }
 
-struct fate fate_of(struct fates *fates, uint64_t now_ns, uint32_t size, uint32_t payload)
+struct fate fate_of(struct fates *fates, uint64_t now_ns, uint32_t size, enum fate_kind kind)
 {
     const struct faults *faults = &fates->faults;
     bool is_lost = chance(fates, faults->loss_ppm);
@@ -128,12 +130,12 @@ struct fate fate_of(struct fates *fates, uint64_t now_ns, uint32_t size, uint32_
     bool is_flipped = chance(fates, faults->corrupt_ppm);
     uint32_t flip_bit = (uint32_t)draw(fates);
     uint64_t jitter_ns = draw(fates) % (faults->jitter_us * NS_PER_US + 1);
-    if (is_dropped_by_number(fates, payload))
+    if (is_dropped_by_number(fates, kind))
         return lost(&fates->lost, 'D');
     if (is_lost || is_burst)
         return lost(&fates->lost, 'L');
     uint64_t left_ns = line_take(fates, now_ns, size);
-    if (left_ns == 0)
+    if (left_ns == QUEUE_FULL)
         return lost(&fates->queue_dropped, 'Q');
     struct fate fate = {.copies = 1, .flip_bit = flip_bit, .is_flipped = is_flipped, .mark = '.'};
     fate.due_ns[0] =

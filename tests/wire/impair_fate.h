@@ -26,7 +26,7 @@ struct faults {
     uint64_t corrupt_ppm; /* one bit flipped behind the Ethernet header */
     uint64_t rate_kbit;   /* 0 = no limit */
     uint64_t queue_us;    /* what may wait for the line, in time at that rate; more is dropped */
-    uint64_t drops[FATE_DROPS_MAX]; /* the n-th segment with octets (from 1) is lost */
+    uint64_t drops[FATE_DROPS_MAX]; /* the n-th segment with new octets (from 1) is lost, once */
     uint32_t drop_count;
 };
 
@@ -44,6 +44,7 @@ struct fates {
     uint64_t line_free_ns;
     uint64_t last_due_ns;
     uint64_t segment_count; /* with octets */
+    uint64_t new_count;     /* of them, with octets that were not on the wire before */
     bool is_in_burst;
     bool was_reordered;
     uint64_t passed;
@@ -57,8 +58,9 @@ struct fates {
 /* False when there is no such key. */
 bool faults_set(struct faults *faults, const char *key, uint64_t value);
 void fates_init(struct fates *fates, uint64_t seed, uint32_t direction);
-/* The fate of a TCP packet; payload = its octets of stream. */
-struct fate fate_of(struct fates *fates, uint64_t now_ns, uint32_t size, uint32_t payload);
+enum fate_kind { FATE_NO_OCTETS, FATE_OLD_OCTETS, FATE_NEW_OCTETS };
+/* The fate of a TCP packet of that many octets. */
+struct fate fate_of(struct fates *fates, uint64_t now_ns, uint32_t size, enum fate_kind kind);
 /* Of any other. */
 struct fate fate_plain(struct fates *fates, uint64_t now_ns);
 

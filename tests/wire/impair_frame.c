@@ -65,6 +65,11 @@ bool frame_read(const uint8_t *frame, uint32_t size, struct frame_view *view)
     return view->payload_offset <= view->size;
 }
 
+uint32_t frame_seq_end(const uint8_t *frame, const struct frame_view *view)
+{
+    return get32(frame + view->tcp_offset + 4) + view->size - view->payload_offset;
+}
+
 void frame_complete(uint8_t *frame, uint32_t size, const struct virtio_net_hdr *header)
 {
     uint32_t start = header->csum_start;

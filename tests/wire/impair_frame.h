@@ -24,6 +24,8 @@ struct frame_view {
 
 /* False when it is no TCP segment over IPv4 or IPv6 without extension headers. */
 bool frame_read(const uint8_t *frame, uint32_t size, struct frame_view *view);
+/* The sequence number behind its last octet. */
+uint32_t frame_seq_end(const uint8_t *frame, const struct frame_view *view);
 /* Fills in the checksum that the kernel left to hardware. */
 void frame_complete(uint8_t *frame, uint32_t size, const struct virtio_net_hdr *header);
 /* The part of a large segment whose octets begin at `offset` of its payload, as a whole frame with
