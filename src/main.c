@@ -94,5 +94,9 @@ int main(int argc, char **argv)
     }
     if (is_print)
         return config_show(&config);
+    if (server_config_judge(&config, argv[2], &message) != ERROR_NONE) {
+        complain("", &message);
+        return 2;
+    }
     return is_check ? puts("configuration is valid") < 0 : serve(&config);
 }

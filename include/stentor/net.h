@@ -195,6 +195,12 @@ struct net_usage net_usage(const struct net *net);
 
 /* Text forms of an IPv4 address. */
 MUST_USE bool net_address_parse(struct bytes text, struct net_address *address);
+/* One host of a link with that prefix can have it: no group, broadcast, loopback or "this" address
+ * (RFC 1122 3.2.1.3). */
+MUST_USE bool net_address_is_host(const struct net_address *address, uint32_t prefix_bits);
+/* Both lie on one link with that prefix. */
+MUST_USE bool net_address_is_near(const struct net_address *one, const struct net_address *other,
+                                  uint32_t prefix_bits);
 void net_address_write(const struct net_address *address, struct writer *into);
 
 #endif

@@ -104,6 +104,9 @@ static inline void nic_wait(struct nic_queue *queue, uint64_t timeout_ns, int wa
 
 struct nic_port;
 
+/* ERROR_INVALID and a sentence when nic.device names nothing that could be opened. Pure. */
+MUST_USE enum error nic_config_judge(const struct config *config, struct writer *message);
+
 /* Starts the EAL (once a process) and the port config.nic_device names, with queue_count queue
  * pairs. On a fault writes a sentence a person can act on. One thread at least must leave the
  * real-time signals unblocked (they are unblocked in the caller): net_tap learns of packets by one,

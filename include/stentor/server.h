@@ -27,6 +27,11 @@ struct server_options {
     uint64_t now_ns;
 };
 
+/* What the parser cannot see: ERROR_INVALID, and a line "NAME: option: found, expected" for each
+ * fault, when no server can be made from it. Any thread, nothing is opened. */
+MUST_USE enum error server_config_judge(const struct config *config, const char *name,
+                                        struct writer *message);
+
 /* Opens everything; on a fault *server is NULL and message says what is wrong and what to do. */
 MUST_USE enum error server_create(struct server **server, const struct server_options *options,
                                   struct writer *message);

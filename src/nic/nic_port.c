@@ -471,6 +471,14 @@ enum error nic_open_with(struct nic_port **port, const struct config *config, ui
     return error;
 }
 
+enum error nic_config_judge(const struct config *config, struct writer *message)
+{
+    struct nic_device device;
+    struct nic_device_wish shape = {(uint32_t)config->server_workers,
+                                    (uint32_t)config->nic_descriptors, (uint32_t)config->net_mtu};
+    return nic_device_parse(&device, config->nic_device, &shape, message);
+}
+
 enum error nic_open(struct nic_port **port, const struct config *config, uint32_t queue_count,
                     struct writer *message)
 {

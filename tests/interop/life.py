@@ -72,6 +72,23 @@ WRONG_CONFIGS = {
     "wrong unit": ("server:\n  drain: 5 parsecs\n", 2, "server.drain"),
     "named twice": ("net:\n  mtu: 1400\n  mtu: 1500\n", 3, "mtu"),
     "not YAML": ("net: [\n", None, ""),
+    "nobody's address": ("net:\n  address: 0.0.0.0\n", None, "net.address"),
+    "everybody's address": ("net:\n  address: 255.255.255.255\n", None, "net.address"),
+    "a group's address": ("net:\n  address: 224.0.0.1\n", None, "net.address"),
+    "loopback": ("net:\n  address: 127.0.0.1\n", None, "net.address"),
+    "the link's own address": ("net:\n  address: 10.99.0.0\n", None, "net.address"),
+    "a router elsewhere": ("net:\n  gateway: 10.98.0.1\n", None, "net.gateway"),
+    "ourselves as the router": ("net:\n  gateway: 10.99.0.2\n", None, "net.gateway"),
+    "no domain": ('xmpp:\n  domain: ""\n', None, "xmpp.domain"),
+    "a JID as the domain": ("xmpp:\n  domain: a b/c@d\n", None, "xmpp.domain"),
+    "no folder": ('server:\n  data_dir: ""\n', None, "server.data_dir"),
+    "no such form of device": ("nic:\n  device: nonsense\n", None, "nic.device"),
+    "no device": ('nic:\n  device: ""\n', None, "nic.device"),
+    "device name too long": ("nic:\n  device: tap:sixteen-letters1\n", None, "nic.device"),
+    "no listener": ("admin:\n  listen: nowhere\n", None, "admin.listen"),
+    "no core": ("server:\n  cores: [x]\n", None, "server.cores"),
+    "too few cores": ('server:\n  workers: 2\n  cores: ["0"]\n', None, "server.cores"),
+    "a core twice": ('server:\n  workers: 2\n  cores: ["0", "0"]\n', None, "server.cores"),
 }
 
 
@@ -119,6 +136,8 @@ def restart(workers):
                 goodbye(stream)
             assert server.process.wait(10) == 0, server.log()
             assert time.monotonic() - began < 4, "all had said goodbye: it had not to wait"
+            runtime = "/run/dpdk/stentor-%d" % server.process.pid
+            assert not os.path.exists(runtime), "it left " + runtime
             assert token not in "".join(server.log().splitlines(True)[2:]), "told twice"
             server.start()
             assert [user["username"] for user in server.api("GET", "/v1/users", token=token)
