@@ -148,6 +148,7 @@ uint32_t nic_dpdk_collect(struct dpdk_queue *queue, struct rte_mbuf **mbufs, uin
         if (queue->steered == NULL || is_ours(queue, mbuf))
             mbufs[kept++] = mbuf;
     }
+    queue->has_received = queue->has_received || kept != 0;
     return kept;
 }
 

@@ -195,7 +195,12 @@ enum error nic_eal_start(const struct config *config, const struct nic_device *d
     return ERROR_NONE;
 }
 
+/* The EAL makes a folder of our prefix under /run/dpdk (or the user's runtime folder), and leaves it
+ * behind. It is empty by now, or it is not ours to remove; without the right to, it stays. */
 void nic_eal_stop(void)
 {
+    char folder[256];
+    (void)snprintf(folder, sizeof folder, "%s", rte_eal_get_runtime_dir());
     (void)rte_eal_cleanup();
+    (void)rmdir(folder);
 }

@@ -43,6 +43,8 @@ struct dpdk_queue {
     struct nic_queue queue;
     struct nic_port *port;
     uint16_t staged_count;
+    uint64_t slice_ns;    /* last sleep on a port without interrupts */
+    bool has_received;    /* a packet since then */
     uint16_t early_count; /* packets that ended a sleep, first of the next receive */
     uint16_t port_id;
     bool is_registered;
