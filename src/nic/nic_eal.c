@@ -195,8 +195,8 @@ enum error nic_eal_start(const struct config *config, const struct nic_device *d
     return ERROR_NONE;
 }
 
-/* The EAL makes a folder of our prefix under /run/dpdk (or the user's runtime folder), and leaves it
- * behind. It is empty by now, or it is not ours to remove; without the right to, it stays. */
+/* The EAL makes a folder of our prefix under /run/dpdk (or the user's runtime folder), and leaves
+ * it behind. It is empty by now, or it is not ours to remove; without the right to, it stays. */
 void nic_eal_stop(void)
 {
     char folder[256];

@@ -10,8 +10,8 @@
  * edge-triggered and only serves to read the interrupt back (packet_descriptor(), disarm()).
  * Ports that give nothing (net_af_packet, net_af_xdp, net_memif) are slept on in slices, of
  * SLICE_NS_MIN while packets come and twice as long after each look that found none, up to
- * SLICE_NS_MAX: a wake-up of the whole worker costs some 50 us on a small machine, and a core that
- * does nothing else must stay below 2 %. So the first packet after quiet waits SLICE_NS_MAX at most.
+ * SLICE_NS_MAX: a wake-up of the whole worker costs some 50 us on a small machine, and an idle core
+ * must stay below 2 %. So the first packet after quiet waits SLICE_NS_MAX at most.
  *
  * net_tap also sends a real-time signal for every packet: EINTR is a wake-up like any other. */
 #include <errno.h>
