@@ -70,6 +70,8 @@ uint8_t *net_packet_reply(struct net *net, struct packet *received, const struct
 /* Completes sizes, has the checksums filled in by the NIC floor, and gives the packet away.
  * tcp_size counts TCP header, options and payload. */
 void net_packet_send(struct net *net, struct packet *packet, uint32_t tcp_size);
+/* A begun packet says that its sender understands congestion marks: ECT(0), RFC 3168. */
+void net_packet_set_capable(struct packet *packet);
 /* Gives a begun packet back unsent. */
 void net_packet_cancel(struct net *net, struct packet *packet);
 /* Hands the gathered packets to the NIC. net_release() and net_flush() do. */

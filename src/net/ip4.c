@@ -89,6 +89,7 @@ static void read_tcp(const struct packet *packet, const struct ip_header *ip, st
     segment->key.remote = frame->remote;
     segment->key.local = frame->local;
     segment->ip_size = be16_get(ip->size);
+    segment->ecn = ip->service & IP_ECN_MASK;
     frame_read_tcp(octets, frame);
 }
 

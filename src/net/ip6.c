@@ -162,6 +162,7 @@ static void read_tcp(const struct packet *packet, const struct ip6_header *ip,
     segment->key.remote = frame->remote;
     segment->key.local = frame->local;
     segment->ip_size = (uint16_t)(sizeof *ip + be16_get(ip->payload_size));
+    segment->ecn = be32_get(ip->version_flow) >> IP6_CLASS_SHIFT & IP_ECN_MASK;
     frame_read_tcp(inside->octets, frame);
 }
 

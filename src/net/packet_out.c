@@ -153,6 +153,14 @@ void net_packet_send(struct net *net, struct packet *packet, uint32_t tcp_size)
     add_outgoing(net, packet);
 }
 
+/* The service octet is the second of an IPv4 header; the traffic class of IPv6 lies across the
+ * first and the second. */
+void net_packet_set_capable(struct packet *packet)
+{
+    uint8_t *ip = packet->frame + packet->ip_offset;
+    ip[1] |= ip[0] >> 4 == 4 ? IP_ECN_CAPABLE : IP_ECN_CAPABLE << 4;
+}
+
 void net_packet_cancel(struct net *net, struct packet *packet)
 {
     nic_release(net->options.nic, packet, 1);

@@ -117,6 +117,7 @@ enum error tcp_init(struct net *net)
         return error;
     }
     tcp->spent_ranges = POOL_NONE;
+    tcp->dsack_conn = POOL_NONE;
     tcp->dying_head = POOL_NONE;
     tcp->dying_tail = POOL_NONE;
     tcp->buried_head = POOL_NONE;

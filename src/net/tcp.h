@@ -50,6 +50,9 @@ struct tcp {
     struct tcp_range *ranges; /* heap, not arena: they hold pointers */
     uint32_t spent_ranges;    /* views handed up this turn; freed by tcp_release() */
     uint32_t range_row_count;
+    uint32_t range_clock; /* counts changes of ranges, wrapping */
+    uint32_t dsack_conn;  /* whose next ACK reports `dsack` as a duplicate; POOL_NONE = nobody's */
+    struct tcp_sack_block dsack;
     uint64_t reorder_bytes;
 
     uint32_t *owed; /* connections whose ACK waits for the end of the burst */
@@ -222,6 +225,12 @@ void tcp_fin_received(struct net *net, uint32_t conn, struct net_events *events)
 bool tcp_reorder_add(struct net *net, struct tcp_hot *hot, uint32_t seq, struct bytes octets);
 /* Raises what has become in order, moving rcv_nxt. */
 void tcp_reorder_take(struct net *net, uint32_t conn, struct net_events *events);
+/* The blocks of the SACK option of the ACK about to be sent, at most max of them: first a duplicate
+ * that came just now (RFC 2883), then ranges, the last changed first (RFC 2018 section 4). Taking a
+ * duplicate's block ends it. The parked have duplicates only. */
+uint32_t tcp_sack_blocks(struct net *net, uint32_t conn, struct tcp_sack_block *out, uint32_t max);
+/* Octets [seq, end) came a second time; an ACK must follow at once, before any other segment. */
+void tcp_duplicate_came(struct net *net, uint32_t conn, uint32_t seq, uint32_t end);
 /* Drops all of a connection's. */
 void tcp_reorder_drop(struct net *net, struct tcp_hot *hot);
 /* Frees what was handed up. */
@@ -289,8 +298,9 @@ void tcp_congestion_leave(struct tcp_hot *hot);
 /* The retransmission timer expired: slow start from one segment. hot->tries is not counted up yet,
  * so that only the first of a row reduces. */
 void tcp_congestion_expired(struct tcp_hot *hot, const struct tcp_flight *flight);
-/* An acknowledgement with ECE: one reduction a window (RFC 3168 6.1.2), and CWR is owed. */
-void tcp_congestion_marked(struct tcp_hot *hot, const struct tcp_flight *flight);
+/* An acknowledgement with ECE, after snd_una moved: one reduction a window (RFC 3168 6.1.2), and
+ * CWR is owed. True when it was reduced. */
+bool tcp_congestion_marked(struct tcp_hot *hot, const struct tcp_flight *flight);
 /* The last reduction was for nothing (DSACK, Eifel): cwnd and ssthresh as before it, recovery is
  * over. Nothing to undo: nothing happens. */
 void tcp_congestion_undo(struct tcp_hot *hot);

@@ -32,7 +32,7 @@ void tcp_congestion_start(struct tcp_hot *hot, uint32_t mss)
     hot->cwnd = initial_window(mss);
     hot->ssthresh = SSTHRESH_MAX;
     hot->recover = hot->snd_una - 1;
-    hot->cwr_seq = hot->snd_una;
+    hot->cwr_seq = hot->snd_una - 1;
     hot->limited_seq = hot->snd_una;
     hot->cwnd_undo = 0;
     hot->bytes_acked = 0;
@@ -68,7 +68,7 @@ static void pull_marks(struct tcp_hot *hot, uint32_t ack)
     if (seq_is_after(ack, hot->recover))
         hot->recover = ack - 1;
     if (seq_is_after(ack, hot->cwr_seq))
-        hot->cwr_seq = ack;
+        hot->cwr_seq = ack - 1;
     if (seq_is_after(ack, hot->limited_seq))
         hot->limited_seq = ack;
 }
@@ -122,9 +122,10 @@ static void reduce(struct tcp_hot *hot, const struct tcp_flight *flight)
         hot->ssthresh = half_flight(hot, flight->snd_nxt, flight->mss);
 }
 
+/* The octet at cwr_seq carries CWR, so until it is acknowledged the peer still echoes. */
 static bool is_reduced_for_ece(const struct tcp_hot *hot)
 {
-    return seq_is_before(hot->snd_una, hot->cwr_seq);
+    return !seq_is_after(hot->snd_una, hot->cwr_seq);
 }
 
 void tcp_congestion_enter(struct tcp_hot *hot, const struct tcp_flight *flight)
@@ -174,14 +175,15 @@ void tcp_congestion_expired(struct tcp_hot *hot, const struct tcp_flight *flight
     hot->flags &= (uint8_t)~TCP_HOT_RECOVERING;
 }
 
-void tcp_congestion_marked(struct tcp_hot *hot, const struct tcp_flight *flight)
+bool tcp_congestion_marked(struct tcp_hot *hot, const struct tcp_flight *flight)
 {
     if (is_reduced_for_ece(hot) || !seq_is_after(hot->snd_una, hot->recover))
-        return;
+        return false;
     reduce(hot, flight);
     hot->cwnd_undo = 0; /* a mark is no mistake */
     hot->cwnd = hot->ssthresh;
     hot->cwr_seq = flight->snd_nxt;
+    return true;
 }
 
 void tcp_congestion_undo(struct tcp_hot *hot)
@@ -242,6 +244,7 @@ enum tcp_reaction tcp_congestion_acked(struct tcp_hot *hot, uint32_t ack, uint32
     if ((hot->flags & TCP_HOT_RECOVERING) != 0)
         return recover(hot, ack, snd_nxt, mss);
     grow(hot, ack - hot->snd_una, ack, mss);
+    pull_marks(hot, ack);
     return TCP_REACT_NOTHING;
 }
 

@@ -13,6 +13,7 @@
 #define MASKED_BITS 0x7fu
 
 #define MARK_MASK 0x3fu
+#define MARK_ECN_BIT 0x20u
 #define MARK_SACK_BIT 0x10u
 #define MARK_SCALE_MASK 0x0fu
 #define MARK_SCALE_NONE 0x0fu
@@ -151,6 +152,7 @@ uint32_t tcp_cookie_timestamp_mark(uint32_t timestamp, const struct tcp_offer *o
     uint32_t mark = offer->scale == TCP_SCALE_NONE ? MARK_SCALE_NONE : offer->scale;
     ASSERT(mark <= MARK_SCALE_MASK);
     mark |= offer->has_sack ? MARK_SACK_BIT : 0;
+    mark |= offer->has_ecn ? MARK_ECN_BIT : 0;
     uint32_t marked = (timestamp & ~MARK_MASK) | mark;
     return (timestamp & MARK_MASK) < mark ? marked - (MARK_MASK + 1) : marked;
 }
@@ -160,4 +162,5 @@ void tcp_cookie_timestamp_read(uint32_t echo, struct tcp_offer *offer)
     uint32_t scale = echo & MARK_SCALE_MASK;
     offer->scale = scale == MARK_SCALE_NONE ? TCP_SCALE_NONE : (uint8_t)scale;
     offer->has_sack = (echo & MARK_SACK_BIT) != 0;
+    offer->has_ecn = (echo & MARK_ECN_BIT) != 0;
 }

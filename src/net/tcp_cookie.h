@@ -8,8 +8,9 @@
  *
  * The MAC covers address, ports, the peer's initial sequence number and the low octet. Two keys,
  * of the current and the previous epoch; a cookie is good for one to two epochs. MSS and window
- * scale are rounded down to eight values each. Where the peer offers timestamps, the exact scale
- * and SACK stand in the low six bits of the timestamp of our SYN-ACK and come back in its echo.
+ * scale are rounded down to eight values each. Where the peer offers timestamps, the exact scale,
+ * SACK and ECN stand in the low six bits of the timestamp of our SYN-ACK and come back in its echo;
+ * without timestamps ECN is not agreed to, since nothing would remember it.
  * A guess is right once in 2^24. Owner: one worker; keys come from its struct random. */
 #ifndef STENTOR_NET_TCP_COOKIE_H
 #define STENTOR_NET_TCP_COOKIE_H
@@ -27,6 +28,7 @@ struct tcp_offer {
     uint16_t mss;
     uint8_t scale; /* 0 to 14, or TCP_SCALE_NONE */
     bool has_sack;
+    bool has_ecn; /* only by the timestamp */
 };
 
 struct tcp_cookie {
@@ -52,7 +54,8 @@ uint32_t tcp_cookie_timestamp_offset(const struct tcp_cookie *cookie, const stru
 /* The timestamp of a SYN-ACK: at most `timestamp` and less than 64 before it, so later ones do not
  * go backwards; it carries the offer. The peer may echo it up to 63 ms "too old". */
 uint32_t tcp_cookie_timestamp_mark(uint32_t timestamp, const struct tcp_offer *offer);
-/* Makes scale and SACK exact from the echo of a marked timestamp. Only after tcp_cookie_check. */
+/* Makes scale, SACK and ECN exact from the echo of a marked timestamp. Only after
+ * tcp_cookie_check. */
 void tcp_cookie_timestamp_read(uint32_t echo, struct tcp_offer *offer);
 
 #endif

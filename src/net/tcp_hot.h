@@ -35,7 +35,10 @@ struct tcp_range {
     uint32_t size;
     uint32_t room; /* of the block; what reorder_bytes counts */
     uint32_t next; /* POOL_NONE ends; ascending, with gaps between */
+    uint32_t changed_at; /* tcp->range_clock when octets came for it: the order of SACK blocks */
+    uint32_t spare;
 };
+static_assert(sizeof(struct tcp_range) == 32, "docs/LIMITS.md counts on 32 octets");
 
 #define TCP_RANGES_MAX 16u /* a connection; CVE-2018-5390 */
 

@@ -58,6 +58,15 @@ static bool is_wrapped(const struct net *net, const struct tcp_row *row,
            tcp_now_s(net) - row->active_at_s < TCP_PAWS_SECONDS_MAX;
 }
 
+/* What of a segment's octets lies before rcv_nxt came before. */
+static void note_duplicate(struct net *net, uint32_t conn, const struct tcp_segment *segment)
+{
+    uint32_t rcv_nxt = net->rows[conn].rcv_nxt;
+    uint32_t end = segment->seq + (uint32_t)segment->payload.size;
+    if (segment->payload.size != 0 && seq_is_before(segment->seq, rcv_nxt))
+        tcp_duplicate_came(net, conn, segment->seq, seq_earlier(end, rcv_nxt));
+}
+
 /* A segment with octets may be a retransmission and must be answered; one without may be the
  * other half of a loop of acknowledgements. */
 static enum step refuse_sequence(struct net *net, uint32_t conn, const struct tcp_segment *segment,
@@ -65,10 +74,12 @@ static enum step refuse_sequence(struct net *net, uint32_t conn, const struct tc
 {
     if ((segment->flags & TCP_RST) != 0)
         return drop(net, conn, segment, reason);
-    if (tcp_segment_length(segment) != 0 && (segment->flags & TCP_SYN) == 0)
+    if (tcp_segment_length(segment) != 0 && (segment->flags & TCP_SYN) == 0) {
+        note_duplicate(net, conn, segment);
         tcp_transmit_ack(net, conn);
-    else
+    } else {
         tcp_challenge(net, conn);
+    }
     return drop(net, conn, segment, reason);
 }
 
@@ -313,8 +324,10 @@ static enum step take_text(struct net *net, uint32_t conn, const struct tcp_segm
 {
     struct tcp_row *row = &net->rows[conn];
     if (arrival->octets.size == 0 && !arrival->has_fin) {
-        if (segment->payload.size != 0 || (segment->flags & TCP_FIN) != 0)
-            tcp_transmit_ack(net, conn); /* all of it was old */
+        if (segment->payload.size == 0 && (segment->flags & TCP_FIN) == 0)
+            return STEP_DONE;
+        note_duplicate(net, conn, segment);
+        tcp_transmit_ack(net, conn); /* all of it was old */
         return STEP_DONE;
     }
     if (!is_open_for_text(row))
@@ -323,7 +336,10 @@ static enum step take_text(struct net *net, uint32_t conn, const struct tcp_segm
         take_ahead(net, conn, segment, arrival);
         return STEP_DONE;
     }
+    note_duplicate(net, conn, segment);
     take_in_order(net, conn, arrival, events);
+    if (IS_UNLIKELY(net->tcp->dsack_conn == conn))
+        tcp_transmit_ack(net, conn); /* RFC 2883 4: a part of it was old */
     return STEP_ON;
 }
 
@@ -346,6 +362,25 @@ static void take_fin(struct net *net, uint32_t conn, const struct arrival *arriv
 }
 
 /* ---- all steps ---- */
+
+/* RFC 3168 6.1.2 and 6.1.3. A mark on octets is echoed until the peer says that it slowed down; an
+ * echo slows us down. */
+static void take_marks(struct net *net, uint32_t conn, const struct tcp_segment *segment)
+{
+    struct tcp_row *row = &net->rows[conn];
+    if ((segment->flags & TCP_CWR) != 0)
+        row->flags &= (uint8_t)~TCP_ROW_ECN_ECHO;
+    if (segment->ecn == IP_ECN_MARKED && segment->payload.size != 0) {
+        row->flags |= TCP_ROW_ECN_ECHO;
+        net_count(net, METRIC_TCP_ECN_MARKS);
+    }
+    struct tcp_hot *hot = tcp_hot_of(net, row);
+    if ((segment->flags & TCP_ECE) == 0 || hot == NULL)
+        return;
+    struct tcp_flight flight = tcp_flight_of(net, row, row->snd_nxt - hot->snd_una);
+    if (tcp_congestion_marked(hot, &flight))
+        net_count(net, METRIC_TCP_ECN_REDUCTIONS);
+}
 
 /* RFC 7323 4.3: only from a segment that covers what we acknowledged last. */
 static void take_timestamp(const struct net *net, struct tcp_row *row,
@@ -380,6 +415,8 @@ void tcp_input_open(struct net *net, const struct tcp_segment *segment, uint32_t
     take_timestamp(net, row, segment, &arrival.options);
     if (take_ack(net, conn, segment, &arrival, events) == STEP_DONE)
         return;
+    if ((row->flags & TCP_ROW_ECN) != 0)
+        take_marks(net, conn, segment);
     trim(row, &arrival);
     if (take_text(net, conn, segment, &arrival, events) == STEP_DONE)
         return;

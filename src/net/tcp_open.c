@@ -7,7 +7,8 @@
  *
  * A refused accept (rate, rows, address) is a dropped segment: the peer's retransmission carries
  * the same cookie and asks again. A row opened by a cookie is parked; its first segment goes on
- * through the steps like any other. We offer no SACK yet. Simultaneous open is not answered: an
+ * through the steps like any other. ECN is agreed to only with timestamps, whose mark remembers it.
+ * Simultaneous open is not answered: an
  * active opener is us testing ourselves, and nobody opens towards a client. RFC 9293 3.5, 3.10.7.1
  * (CLOSED), 3.10.7.2 (LISTEN), 3.10.7.3 (SYN_SENT), RFC 4987 3.6, RFC 6528. */
 #include "tcp.h"
@@ -77,16 +78,30 @@ static uint16_t bounded_mss(const struct net *net, const struct net_address *rem
     return mss > TCP_MSS_MIN ? mss : (uint16_t)TCP_MSS_MIN;
 }
 
+/* RFC 3168 6.1.1: a SYN that asks carries both bits. */
+static bool is_ecn_setup(const struct net *net, const struct tcp_segment *syn)
+{
+    return net->options.has_ecn && (syn->flags & (TCP_ECE | TCP_CWR)) == (TCP_ECE | TCP_CWR);
+}
+
 static void answer_syn(struct net *net, struct packet *packet, const struct tcp_segment *segment)
 {
     struct tcp_options theirs;
     tcp_options_read(segment->options, &theirs);
-    struct tcp_offer offer = theirs.offer;
-    uint32_t seq = tcp_cookie_make(&net->cookie, segment, &offer, net->now_ns);
-    struct tcp_options ours = {.ts_echo = theirs.ts_value};
-    ours.ts_value = tcp_cookie_timestamp_mark(tcp_timestamp(net, &segment->key), &offer);
-    uint8_t scale = offer.scale == TCP_SCALE_NONE ? (uint8_t)TCP_SCALE_NONE : net->tcp->rcv_scale;
     struct tcp_key key = segment->key;
+    struct tcp_offer offer = theirs.offer;
+    offer.has_ecn = theirs.has_timestamps && is_ecn_setup(net, segment);
+    uint32_t seq = tcp_cookie_make(&net->cookie, segment, &offer, net->now_ns);
+    struct tcp_options stamps = {.ts_echo = theirs.ts_value};
+    stamps.ts_value = tcp_cookie_timestamp_mark(tcp_timestamp(net, &key), &offer);
+    struct tcp_offer ours = {
+        .mss = our_mss(net, &key.remote),
+        .scale = offer.scale == TCP_SCALE_NONE ? (uint8_t)TCP_SCALE_NONE : net->tcp->rcv_scale,
+        .has_sack = offer.has_sack,
+    };
+    uint8_t flags = TCP_SYN | TCP_ACK;
+    if (offer.has_ecn)
+        flags |= TCP_ECE;
     uint32_t ack = segment->seq + 1;
     struct packet reply;
     uint32_t size_max = sizeof(struct tcp_header) + TCP_OPTIONS_SIZE_MAX;
@@ -94,9 +109,8 @@ static void answer_syn(struct net *net, struct packet *packet, const struct tcp_
     if (at == NULL)
         return;
     struct tcp_header *header = (struct tcp_header *)(void *)at;
-    uint8_t *end = tcp_header_write(at, &key, seq, ack, TCP_SYN | TCP_ACK);
-    end += tcp_options_write_syn(end, our_mss(net, &key.remote), scale,
-                                 theirs.has_timestamps ? &ours : NULL);
+    uint8_t *end = tcp_header_write(at, &key, seq, ack, flags);
+    end += tcp_options_write_syn(end, &ours, theirs.has_timestamps ? &stamps : NULL);
     header->window = be16_of(net->tcp->window_plain);
     header->offset = (uint8_t)((end - at) / 4 << 4);
     net_packet_send(net, &reply, (uint32_t)(end - at));
@@ -114,6 +128,8 @@ static void settle(struct net *net, struct tcp_row *row, const struct tcp_option
     row->mss = bounded_mss(net, &row->remote, offer->mss);
     if (offer->has_sack)
         row->flags |= TCP_ROW_SACK;
+    if (offer->has_ecn)
+        row->flags |= TCP_ROW_ECN;
     if (offer->scale != TCP_SCALE_NONE) {
         row->flags |= TCP_ROW_WINDOW_SCALE;
         row->snd_scale = offer->scale & 0x0fu;
@@ -241,10 +257,14 @@ void tcp_transmit_syn(struct net *net, uint32_t conn)
         return;
     }
     struct tcp_key key = tcp_row_key(row);
-    struct tcp_options options = {.ts_value = tcp_timestamp(net, &key)};
+    struct tcp_options stamps = {.ts_value = tcp_timestamp(net, &key)};
+    struct tcp_offer ours = {our_mss(net, &key.remote), net->tcp->rcv_scale, true, false};
     struct tcp_header *header = (struct tcp_header *)(void *)at;
-    uint8_t *end = tcp_header_write(at, &key, hot->iss, 0, TCP_SYN);
-    end += tcp_options_write_syn(end, our_mss(net, &key.remote), net->tcp->rcv_scale, &options);
+    /* RFC 3168 6.1.1.1: what eats the bits must not eat the connection, so again without them. */
+    bool is_asking = net->options.has_ecn && hot->tries == 0;
+    uint8_t flags = is_asking ? TCP_SYN | TCP_ECE | TCP_CWR : TCP_SYN;
+    uint8_t *end = tcp_header_write(at, &key, hot->iss, 0, flags);
+    end += tcp_options_write_syn(end, &ours, &stamps);
     header->window = be16_of(net->tcp->window_plain);
     header->offset = (uint8_t)((end - at) / 4 << 4);
     net_packet_send(net, &packet, (uint32_t)(end - at));
@@ -288,6 +308,9 @@ static void become_established(struct net *net, uint32_t conn, const struct tcp_
     struct tcp_hot *hot = tcp_hot_of(net, row);
     struct tcp_options options;
     tcp_options_read(segment->options, &options);
+    /* RFC 3168 6.1.1: only a lone SYN that asked, answered by ECE without CWR. */
+    options.offer.has_ecn = net->options.has_ecn && hot->tries == 1 &&
+                            (segment->flags & (TCP_ECE | TCP_CWR)) == TCP_ECE;
     row->rcv_nxt = segment->seq + 1;
     settle(net, row, &options, segment->window);
     /* RFC 7323 2.2: the window of a SYN is not scaled. The next segment corrects what is lost. */

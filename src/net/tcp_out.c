@@ -111,22 +111,54 @@ uint8_t *tcp_header_write(uint8_t *at, const struct tcp_key *key, uint32_t seq, 
     return at + sizeof header;
 }
 
-/* Header and options of an open row's segment; returns where the payload goes. Promises the
- * receive window: its right edge is rcv_nxt plus a constant, so it only moves right. */
-static uint8_t *write_open_header(struct net *net, struct tcp_row *row, uint8_t *at, uint32_t seq,
-                                  uint8_t flags)
+/* Sequence numbers of a segment to be sent, and how it is flagged. */
+struct tcp_stretch {
+    uint32_t seq;
+    uint32_t size; /* octets */
+    uint8_t flags;
+};
+
+static uint8_t *write_sack(struct net *net, uint32_t conn, uint8_t *at, uint32_t room)
 {
+    struct tcp_sack_block blocks[TCP_SACKS_MAX];
+    uint32_t count = tcp_sack_blocks(net, conn, blocks, tcp_options_sack_room(room));
+    return at + tcp_options_write_sack(at, blocks, count);
+}
+
+static bool has_sack_to_say(const struct net *net, uint32_t conn)
+{
+    const struct tcp_row *row = &net->rows[conn];
+    const struct tcp_hot *hot = tcp_hot_of(net, row);
+    return (row->flags & TCP_ROW_SACK) != 0 &&
+           (net->tcp->dsack_conn == conn || (hot != NULL && hot->range_head != POOL_NONE));
+}
+
+/* Header and options of an open row's segment of `size` octets; returns where they go. Promises the
+ * receive window: its right edge is rcv_nxt plus a constant, so it only moves right. SACK blocks
+ * take what room the octets leave: a full segment goes without. */
+static uint8_t *write_open_header(struct net *net, uint32_t conn, uint8_t *at,
+                                  const struct tcp_stretch *stretch)
+{
+    struct tcp_row *row = &net->rows[conn];
     struct tcp_key key = tcp_row_key(row);
     uint16_t window = tcp_receive_window(net->tcp, row);
     struct tcp_header *header = (struct tcp_header *)(void *)at;
-    uint8_t *end = tcp_header_write(at, &key, seq, row->rcv_nxt, flags);
+    uint8_t flags = stretch->flags;
+    if ((row->flags & TCP_ROW_ECN_ECHO) != 0)
+        flags |= TCP_ECE;
+    uint8_t *end = tcp_header_write(at, &key, stretch->seq, row->rcv_nxt, flags);
     header->window = be16_of(window);
     row->rcv_adv = row->rcv_nxt + ((uint32_t)window << row->rcv_scale);
     if ((row->flags & TCP_ROW_TIMESTAMPS) != 0) {
         tcp_options_write_timestamps(end, tcp_timestamp(net, &key), row->ts_recent);
         end += TCP_TIMESTAMPS_SIZE;
-        header->offset = (uint8_t)((sizeof *header + TCP_TIMESTAMPS_SIZE) / 4 << 4);
     }
+    if (IS_UNLIKELY(has_sack_to_say(net, conn))) {
+        uint32_t space = TCP_OPTIONS_SIZE_MAX - (uint32_t)(end - at - (ptrdiff_t)sizeof *header);
+        uint32_t left = tcp_segment_room(row) - stretch->size;
+        end = write_sack(net, conn, end, left < space ? left : space);
+    }
+    header->offset = (uint8_t)((end - at) / 4 << 4);
     return end;
 }
 
@@ -135,9 +167,12 @@ void tcp_transmit_ack_at(struct net *net, uint32_t conn, uint32_t seq)
     struct tcp_row *row = &net->rows[conn];
     struct packet packet;
     uint8_t *at = net_packet_begin(net, row, &packet);
-    if (at == NULL)
+    if (at == NULL) {
+        net->tcp->dsack_conn = POOL_NONE; /* this was the ACK to report it */
         return;
-    uint8_t *end = write_open_header(net, row, at, seq, TCP_ACK);
+    }
+    struct tcp_stretch stretch = {.seq = seq, .flags = TCP_ACK};
+    uint8_t *end = write_open_header(net, conn, at, &stretch);
     net_packet_send(net, &packet, (uint32_t)(end - at));
     row->flags &= (uint8_t)~TCP_ROW_ACK_OWED;
 }
@@ -207,6 +242,20 @@ static void note_sent(struct net *net, uint32_t conn, uint32_t seq, uint32_t siz
     row->snd_nxt = seq_later(row->snd_nxt, seq + size);
 }
 
+/* RFC 3168 6.1.5, 6.1.6: only octets that leave for the first time, and no probes, may be marked on
+ * the way; 6.1.2: the first of them after a reduction says so. */
+static void set_ecn(const struct tcp_row *row, struct tcp_hot *hot, struct packet *packet,
+                    struct tcp_stretch *stretch)
+{
+    if (seq_is_before(stretch->seq, row->snd_nxt) || (hot->flags & TCP_HOT_PERSISTING) != 0)
+        return;
+    net_packet_set_capable(packet);
+    if ((hot->flags & TCP_HOT_CWR) == 0)
+        return;
+    stretch->flags |= TCP_CWR;
+    hot->flags &= (uint8_t)~TCP_HOT_CWR;
+}
+
 bool tcp_transmit(struct net *net, uint32_t conn, uint32_t seq, uint32_t size)
 {
     struct tcp_row *row = &net->rows[conn];
@@ -219,12 +268,14 @@ bool tcp_transmit(struct net *net, uint32_t conn, uint32_t seq, uint32_t size)
         return false;
     bool is_last = seq + size == hot->snd_end;
     bool has_fin = is_last && (hot->flags & TCP_HOT_FIN_QUEUED) != 0;
-    uint8_t flags = TCP_ACK;
+    struct tcp_stretch stretch = {.seq = seq, .size = size, .flags = TCP_ACK};
     if (is_last && size != 0)
-        flags |= TCP_PSH;
+        stretch.flags |= TCP_PSH;
     if (has_fin)
-        flags |= TCP_FIN;
-    uint8_t *end = write_open_header(net, row, at, seq, flags);
+        stretch.flags |= TCP_FIN;
+    if ((row->flags & TCP_ROW_ECN) != 0 && size != 0)
+        set_ecn(row, hot, &packet, &stretch);
+    uint8_t *end = write_open_header(net, conn, at, &stretch);
     segment_fill(net, conn, seq, end, size);
     net_packet_send(net, &packet, (uint32_t)(end - at) + size);
     row->flags &= (uint8_t)~TCP_ROW_ACK_OWED;

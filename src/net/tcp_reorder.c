@@ -4,7 +4,11 @@
  * so no packet waits; a stretch that touches a range grows it, so the number of ranges is the
  * number of gaps, at most TCP_RANGES_MAX a connection (CVE-2018-5390); the receive window bounds
  * a connection's octets and reorder_bytes_max a worker's. What a limit refuses is dropped: the
- * peer sends it again. Where stretches overlap, the octets that came first stay. */
+ * peer sends it again. Where stretches overlap, the octets that came first stay.
+ *
+ * What the peer is told of it by SACK stands here too. A duplicate is reported by the ACK that is
+ * sent at once for it, so one place a worker remembers it, and a parked connection needs no
+ * extension to say so. */
 #include "tcp.h"
 
 #define BLOCK_BYTES_MIN 2048u
@@ -72,6 +76,16 @@ static void merge_followers(struct net *net, struct tcp_hot *hot, struct tcp_ran
     }
 }
 
+/* Where octets that came lie in what is held already, they are a duplicate. */
+static void note_overlap(struct net *net, const struct tcp_hot *hot, const struct tcp_range *range,
+                         uint32_t seq, uint32_t end)
+{
+    uint32_t first = seq_later(range->seq, seq);
+    uint32_t last = seq_earlier(range_end(range), end);
+    if (seq_is_before(first, last))
+        tcp_duplicate_came(net, hot->conn, first, last);
+}
+
 /* The last range that starts at or before seq, or POOL_NONE. */
 static uint32_t find_before(const struct tcp *tcp, const struct tcp_hot *hot, uint32_t seq)
 {
@@ -103,6 +117,7 @@ static bool insert_range(struct net *net, struct tcp_hot *hot, uint32_t before, 
     range->next = *link;
     *link = index;
     hot->range_count++;
+    range->changed_at = ++tcp->range_clock;
     merge_followers(net, hot, range);
     return true;
 }
@@ -111,10 +126,18 @@ bool tcp_reorder_add(struct net *net, struct tcp_hot *hot, uint32_t seq, struct 
 {
     if (octets.size == 0)
         return true;
-    uint32_t before = find_before(net->tcp, hot, seq);
-    if (before == POOL_NONE || seq_is_before(range_end(&net->tcp->ranges[before]), seq))
+    struct tcp *tcp = net->tcp;
+    uint32_t end = seq + (uint32_t)octets.size;
+    uint32_t before = find_before(tcp, hot, seq);
+    uint32_t after = before == POOL_NONE ? hot->range_head : tcp->ranges[before].next;
+    if (after != POOL_NONE)
+        note_overlap(net, hot, &tcp->ranges[after], seq, end);
+    if (before == POOL_NONE || seq_is_before(range_end(&tcp->ranges[before]), seq))
         return insert_range(net, hot, before, seq, octets);
-    struct tcp_range *range = &net->tcp->ranges[before];
+    struct tcp_range *range = &tcp->ranges[before];
+    note_overlap(net, hot, range, seq, end);
+    /* Of what came nothing may be new: RFC 2883 4 names the range around a duplicate next. */
+    range->changed_at = ++tcp->range_clock;
     struct bytes rest = bytes_from(octets, range_end(range) - seq);
     if (rest.size == 0)
         return true;
@@ -136,6 +159,8 @@ void tcp_reorder_take(struct net *net, uint32_t conn, struct net_events *events)
         struct tcp_range *range = &tcp->ranges[index];
         if (seq_is_after(range->seq, row->rcv_nxt))
             return;
+        if (seq_is_before(range->seq, row->rcv_nxt) && tcp->dsack_conn != conn)
+            tcp_duplicate_came(net, conn, range->seq, seq_earlier(range_end(range), row->rcv_nxt));
         struct bytes octets =
             bytes_from(bytes_of(range->octets, range->size), row->rcv_nxt - range->seq);
         hot->range_head = range->next;
@@ -147,6 +172,57 @@ void tcp_reorder_take(struct net *net, uint32_t conn, struct net_events *events)
         row->rcv_nxt += (uint32_t)octets.size;
         net_event_add(events, (struct net_event){NET_DATA, conn, octets, NET_CLOSE_DONE});
     }
+}
+
+/* ---- what the peer is told ---- */
+
+void tcp_duplicate_came(struct net *net, uint32_t conn, uint32_t seq, uint32_t end)
+{
+    struct tcp *tcp = net->tcp;
+    if ((net->rows[conn].flags & TCP_ROW_SACK) == 0)
+        return;
+    tcp->dsack_conn = conn;
+    tcp->dsack = (struct tcp_sack_block){seq, end};
+    net_count(net, METRIC_TCP_DUPLICATES);
+}
+
+/* Puts a range among the newest, which stand in order. */
+static uint32_t rank(const struct tcp_range *ranges, uint32_t index, uint32_t *newest,
+                     uint32_t count, uint32_t max)
+{
+    uint32_t place = count;
+    while (place > 0 &&
+           seq_is_after(ranges[index].changed_at, ranges[newest[place - 1]].changed_at))
+        place--;
+    if (place == max)
+        return count;
+    uint32_t last = count < max ? count : max - 1;
+    for (uint32_t i = last; i > place; i--)
+        newest[i] = newest[i - 1];
+    newest[place] = index;
+    return last + 1;
+}
+
+uint32_t tcp_sack_blocks(struct net *net, uint32_t conn, struct tcp_sack_block *out, uint32_t max)
+{
+    struct tcp *tcp = net->tcp;
+    uint32_t count = 0;
+    if (tcp->dsack_conn == conn && max != 0) {
+        tcp->dsack_conn = POOL_NONE;
+        out[count++] = tcp->dsack;
+    }
+    const struct tcp_hot *hot = tcp_hot_of(net, &net->rows[conn]);
+    if (hot == NULL || count == max)
+        return count;
+    uint32_t newest[TCP_SACKS_MAX];
+    uint32_t found = 0;
+    for (uint32_t index = hot->range_head; index != POOL_NONE; index = tcp->ranges[index].next)
+        found = rank(tcp->ranges, index, newest, found, max - count);
+    for (uint32_t i = 0; i < found; i++) {
+        const struct tcp_range *range = &tcp->ranges[newest[i]];
+        out[count++] = (struct tcp_sack_block){range->seq, range_end(range)};
+    }
+    return count;
 }
 
 void tcp_reorder_drop(struct net *net, struct tcp_hot *hot)

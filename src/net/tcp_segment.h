@@ -24,6 +24,7 @@ struct tcp_segment {
     uint32_t seq;
     uint32_t ack; /* 0 unless TCP_ACK */
     uint16_t window;
+    uint8_t ecn;          /* IP_ECN_* of the IP header */
     uint8_t flags;        /* TCP_FIN ... of wire.h; never a senseless combination (see ip.h) */
     uint16_t ip_size;     /* of the whole IP packet */
     struct bytes options; /* every option has a sound size; 0 to 40 octets */

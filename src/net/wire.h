@@ -169,6 +169,12 @@ struct ndp_option_mac {
 };
 static_assert(sizeof(struct ndp_option_mac) == 8, "RFC 4861 section 4.6.1");
 
+/* RFC 3168 section 5: the low bits of the service octet or traffic class. */
+#define IP6_CLASS_SHIFT 20u
+#define IP_ECN_MASK 3u
+#define IP_ECN_CAPABLE 2u /* ECT(0) */
+#define IP_ECN_MARKED 3u  /* CE */
+
 #define TCP_FIN 0x01u
 #define TCP_SYN 0x02u
 #define TCP_RST 0x04u

@@ -36,6 +36,7 @@ struct tcp_frame {
     uint32_t seq;
     uint32_t ack;
     uint8_t flags;
+    uint8_t ecn;          /* IP_ECN_* */
     struct bytes options; /* a multiple of four octets */
     struct bytes payload;
     uint32_t padding; /* after the IP packet */
@@ -111,6 +112,7 @@ static inline void write_tcp_frame(struct writer *into, const struct tcp_frame *
     write_bytes(into, bytes_of(&tcp, sizeof tcp));
     write_bytes(into, frame->options);
     write_bytes(into, frame->payload);
+    start[15] = frame->ecn; /* the service octet of the IP header */
     fix_checksums(start);
     for (uint32_t i = 0; i < frame->padding; i++)
         write_u8(into, 0xee);

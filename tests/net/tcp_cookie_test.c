@@ -155,7 +155,7 @@ static void is_not_guessed(void **state)
     assert_true(opened <= 3);
 }
 
-/* Marked timestamps give scale and SACK back exactly, and never run ahead of the clock by more
+/* Marked timestamps give scale, SACK and ECN back exactly, and never run ahead of the clock by more
  * than they may lag: later unmarked ones are not older. */
 static void marks_timestamps(void **state)
 {
@@ -163,13 +163,15 @@ static void marks_timestamps(void **state)
     for (uint32_t i = 0; i < 100000; i++) {
         uint32_t timestamp = i < 50000 ? i : 0u - i; /* over the wrap too */
         struct tcp_offer offer = {.scale = i % 16 == 15 ? TCP_SCALE_NONE : (uint8_t)(i % 15),
-                                  .has_sack = i % 2 == 0};
+                                  .has_sack = i % 2 == 0,
+                                  .has_ecn = i % 3 == 0};
         uint32_t marked = tcp_cookie_timestamp_mark(timestamp, &offer);
         assert_true(timestamp - marked < 64);
         struct tcp_offer agreed = {.mss = 1460};
         tcp_cookie_timestamp_read(marked, &agreed);
         assert_int_equal(agreed.scale, offer.scale);
         assert_int_equal(agreed.has_sack, offer.has_sack);
+        assert_int_equal(agreed.has_ecn, offer.has_ecn);
         assert_int_equal(agreed.mss, 1460);
     }
     struct tcp_segment one = syn_of(1);

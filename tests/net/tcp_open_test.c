@@ -234,7 +234,7 @@ static void connect_peer(void)
     tcp_options_read(sent.options, &options);
     assert_int_equal(options.offer.mss, 1460);
     assert_true(options.has_timestamps);
-    assert_false(options.offer.has_sack);
+    assert_true(options.offer.has_sack);
 }
 
 static void answer(uint8_t flags, uint32_t seq, uint32_t ack)

@@ -19,17 +19,19 @@ static void what_is_written_is_read(void **state)
     (void)state;
     uint8_t octets[40];
     struct tcp_options timestamps = {.ts_value = 0x01020304, .ts_echo = 0xfffefdfc};
-    for (uint32_t variant = 0; variant < 4; variant++) {
-        uint8_t scale = variant % 2 == 0 ? 7 : TCP_SCALE_NONE;
-        const struct tcp_options *written = variant < 2 ? &timestamps : NULL;
-        uint32_t size = tcp_options_write_syn(octets, 1460, scale, written);
+    for (uint32_t variant = 0; variant < 8; variant++) {
+        struct tcp_offer ours = {.mss = 1460};
+        ours.scale = (variant & 1) == 0 ? 7 : TCP_SCALE_NONE;
+        ours.has_sack = (variant & 4) != 0;
+        const struct tcp_options *written = (variant & 2) == 0 ? &timestamps : NULL;
+        uint32_t size = tcp_options_write_syn(octets, &ours, written);
         assert_int_equal(size % 4, 0);
         assert_true(size <= 24);
         struct tcp_options read;
         tcp_options_read(bytes_of(octets, size), &read);
         assert_int_equal(read.offer.mss, 1460);
-        assert_int_equal(read.offer.scale, scale);
-        assert_false(read.offer.has_sack);
+        assert_int_equal(read.offer.scale, ours.scale);
+        assert_int_equal(read.offer.has_sack, ours.has_sack);
         assert_int_equal(read.has_timestamps, written != NULL);
         if (written != NULL) {
             assert_int_equal(read.ts_value, 0x01020304);
@@ -77,6 +79,46 @@ static void timestamps_are_found_anywhere(void **state)
     }
 }
 
+/* As many SACK blocks as fit come back as written, with and without timestamps before them; a size
+ * that is no whole number of blocks says nothing. */
+static void blocks_are_read_as_written(void **state)
+{
+    (void)state;
+    const struct tcp_sack_block blocks[4] = {
+        {1, 2}, {0xfffffff0, 5}, {0x01020304, 0x05060708}, {7, 7}};
+    for (uint32_t count = 0; count <= 4; count++)
+        for (uint32_t stamps = 0; stamps < 2; stamps++) {
+            uint8_t octets[60];
+            uint32_t size = stamps * TCP_TIMESTAMPS_SIZE;
+            if (count > tcp_options_sack_room(40 - size))
+                continue;
+            tcp_options_write_timestamps(octets, 77, 88);
+            size += tcp_options_write_sack(octets + size, blocks, count);
+            assert_int_equal(size, stamps * 12 + (count != 0 ? 4 + 8 * count : 0));
+            struct tcp_options read;
+            tcp_options_read(bytes_of(octets, size), &read);
+            assert_int_equal(read.has_timestamps, stamps);
+            assert_int_equal(read.sack_count, count);
+            assert_memory_equal(read.sacks, blocks, count * sizeof *blocks);
+        }
+    assert_int_equal(tcp_options_sack_room(40), 4);
+    assert_int_equal(tcp_options_sack_room(28), 3);
+    assert_int_equal(tcp_options_sack_room(11), 0);
+    assert_int_equal(tcp_options_sack_room(3), 0);
+    const uint8_t odd[] = {TCP_OPTION_SACK, 11, 0, 0, 0, 1, 0, 0, 0, 2, 9};
+    struct tcp_options read;
+    tcp_options_read(bytes_of(odd, sizeof odd), &read);
+    assert_int_equal(read.sack_count, 0);
+    uint8_t many[40] = {TCP_OPTION_SACK, 18, [18] = TCP_OPTION_SACK, 18};
+    tcp_options_read(bytes_of(many, sizeof many), &read);
+    assert_int_equal(read.sack_count, 4);
+    memset(many, TCP_OPTION_NOP, sizeof many);
+    many[0] = many[10] = many[20] = many[30] = TCP_OPTION_SACK;
+    many[1] = many[11] = many[21] = many[31] = 10;
+    tcp_options_read(bytes_of(many, sizeof many), &read);
+    assert_int_equal(read.sack_count, 4); /* no fifth, however they are spread */
+}
+
 /* Random octets, cut at every size, in a block that ends where they end: the reader stays inside
  * (the sanitizers look) and keeps its promises. */
 static void no_octets_lead_astray(void **state)
@@ -93,6 +135,7 @@ static void no_octets_lead_astray(void **state)
         struct tcp_options read;
         tcp_options_read(bytes_of(octets, size), &read);
         assert_true(read.offer.scale <= TCP_SCALE_MAX || read.offer.scale == TCP_SCALE_NONE);
+        assert_true(read.sack_count <= TCP_SACKS_MAX);
         free(octets);
     }
 }
@@ -103,6 +146,7 @@ int main(void)
         cmocka_unit_test(what_is_written_is_read),
         cmocka_unit_test(absent_and_absurd_values_have_defaults),
         cmocka_unit_test(timestamps_are_found_anywhere),
+        cmocka_unit_test(blocks_are_read_as_written),
         cmocka_unit_test(no_octets_lead_astray),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -36,6 +36,9 @@ struct script {
     uint32_t iss;     /* our first octet */
     uint16_t window;  /* the peer's */
     bool has_timestamps;
+    bool has_sack;
+    bool has_ecn; /* asks for it in its SYN */
+    uint8_t ecn;  /* of the IP headers of what it sends */
     uint32_t peer_ts;
     uint32_t our_ts; /* last seen */
     uint16_t port;
@@ -45,6 +48,7 @@ struct script {
 
 struct sent {
     uint8_t flags;
+    uint8_t ecn; /* IP_ECN_* */
     uint32_t seq; /* relative */
     uint32_t ack;
     uint16_t window;
@@ -159,6 +163,7 @@ static inline void script_input(struct script *script, uint8_t flags, uint32_t s
         .seq = script->irs + seq,
         .ack = (flags & TCP_ACK) != 0 ? script->iss + ack : 0,
         .flags = flags,
+        .ecn = script->ecn,
         .payload = payload,
     };
     if (script->has_timestamps)
@@ -200,6 +205,7 @@ static inline bool script_next(struct script *script, struct sent *sent)
         const uint8_t *start = (const uint8_t *)header;
         *sent = (struct sent){
             .flags = header->flags,
+            .ecn = frame->octets[15] & IP_ECN_MASK,
             .seq = be32_get(header->seq) - script->iss,
             .ack = be32_get(header->ack) - script->irs,
             .window = be16_get(header->window),
@@ -259,12 +265,12 @@ static inline struct sent script_syn(struct script *script, uint32_t isn, struct
 {
     struct sent sent = {0};
     script->irs = isn + 1;
-    script_input_raw(script,
-                     (struct tcp_frame){.seq = isn, .flags = TCP_SYN, .options = options});
+    uint8_t flags = script->has_ecn ? TCP_SYN | TCP_ECE | TCP_CWR : TCP_SYN;
+    script_input_raw(script, (struct tcp_frame){.seq = isn, .flags = flags, .options = options});
     script_turn(script);
     script->iss = 0;
     assert_true(script_next(script, &sent));
-    assert_int_equal(sent.flags, TCP_SYN | TCP_ACK);
+    assert_int_equal(sent.flags & ~TCP_ECE, TCP_SYN | TCP_ACK);
     assert_int_equal(sent.ack, 0);
     script->iss = sent.seq + 1;
     return sent;
@@ -273,10 +279,12 @@ static inline struct sent script_syn(struct script *script, uint32_t isn, struct
 /* A whole handshake with SCRIPT_MSS and, when asked for, timestamps; the connection is parked. */
 static inline void script_accept(struct script *script)
 {
-    uint8_t options[4 + TCP_TIMESTAMPS_SIZE] = {TCP_OPTION_MSS, 4, SCRIPT_MSS >> 8,
-                                                SCRIPT_MSS & 255};
-    tcp_options_write_timestamps(options + 4, script->peer_ts, 0);
-    (void)script_syn(script, 999, bytes_of(options, script->has_timestamps ? sizeof options : 4));
+    uint8_t octets[TCP_OPTIONS_SIZE_MAX];
+    struct tcp_offer offer = {SCRIPT_MSS, TCP_SCALE_NONE, script->has_sack, false};
+    struct tcp_options stamps = {.ts_value = script->peer_ts};
+    uint32_t size =
+        tcp_options_write_syn(octets, &offer, script->has_timestamps ? &stamps : NULL);
+    (void)script_syn(script, 999, bytes_of(octets, size));
     script_input(script, TCP_ACK, 0, 0, BYTES(""));
     assert_int_equal(script_event_count(script, NET_ACCEPTED), 1);
     script->conn = script->events.items[0].conn;
