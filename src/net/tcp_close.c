@@ -258,7 +258,9 @@ static bool may_reopen(const struct tcp_time_wait *record, const struct tcp_segm
     if ((segment->flags & (TCP_SYN | TCP_ACK)) != TCP_SYN)
         return false;
     tcp_options_read(segment->options, &options);
-    if ((record->flags & TCP_ROW_TIMESTAMPS) != 0 && options.has_timestamps)
+    /* RFC 6191 section 2: among equal timestamps the sequence number decides. */
+    if ((record->flags & TCP_ROW_TIMESTAMPS) != 0 && options.has_timestamps &&
+        options.ts_value != record->ts_recent)
         return seq_is_after(options.ts_value, record->ts_recent);
     return seq_is_after(segment->seq, record->rcv_nxt);
 }

@@ -105,10 +105,10 @@ static void trim(const struct tcp_row *row, struct arrival *arrival)
         size = (uint32_t)arrival->octets.size;
     }
     uint32_t room = row->rcv_adv - arrival->seq;
-    if (size > room) {
+    if (size > room)
         arrival->octets = bytes_slice(arrival->octets, 0, room);
-        arrival->has_fin = false;
-    }
+    if (size >= room)
+        arrival->has_fin = false; /* it lies past the edge, even where the octets just fit */
 }
 
 /* ---- steps 2 to 4: reset, security (there is none), SYN ---- */
