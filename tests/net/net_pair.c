@@ -62,6 +62,18 @@ static void shim_twice(struct nic_queue *inner, const struct packet *packet)
     nic_transmit(inner, &copy, 1);
 }
 
+/* A router whose queue grows. The checksum is filled in behind the shim. */
+static void shim_mark(struct pair *pair, struct packet *packet)
+{
+    uint8_t *service = packet->frame + packet->ip_offset + 1;
+    if ((*service & IP_ECN_MASK) != IP_ECN_CAPABLE)
+        return;
+    if (++pair->capable_count % pair->mark_every != 0)
+        return;
+    *service |= IP_ECN_MARKED;
+    pair->marked_count++;
+}
+
 static void shim_transmit(struct nic_queue *queue, struct packet *packets, uint32_t count)
 {
     struct shim *shim = (struct shim *)(void *)queue;
@@ -70,6 +82,8 @@ static void shim_transmit(struct nic_queue *queue, struct packet *packets, uint3
         if ((packets[i].flags & PACKET_FILL_TCP) != 0 &&
             shim->pair->frame_count++ == shim->pair->act_at)
             act = shim->pair->act;
+        if (shim->pair->mark_every != 0 && (packets[i].flags & PACKET_FILL_TCP) != 0)
+            shim_mark(shim->pair, &packets[i]);
         if (act == SHIM_TWICE)
             shim_twice(shim->inner, &packets[i]);
         if (act == SHIM_DROP)
@@ -133,6 +147,8 @@ static void end_open(struct pair *pair, unsigned int which, const struct pair_op
                      {options->keepalive_idle_ns, 5 * NS_PER_SECOND, 3, options->user_timeout_ns}},
         .time_wait_ns = 60 * NS_PER_SECOND,
         .time_wait_max = options->time_wait_max,
+        .congestion = options->congestion,
+        .has_ecn = options->has_ecn[which],
     };
     size_t bytes = net_arena_bytes(&end->options) + ARENA_HEADER_SIZE;
     assert_int_equal(arena_create(&end->arena, "net_pair", bytes, ARENA_PAGES_SMALL), ERROR_NONE);

@@ -71,6 +71,9 @@ struct pair {
     struct end ends[2]; /* 0 opens, 1 listens */
     uint8_t seed;
     uint64_t steps;
+    uint32_t mark_every; /* a router marks each such segment that may be marked; 0 = none */
+    uint32_t capable_count;
+    uint32_t marked_count;
     /* What befalls TCP frame number act_at, counted through over both ends. */
     enum shim_act act;
     uint32_t act_at;
@@ -89,6 +92,8 @@ struct pair_options {
     uint64_t reorder_bytes_max;
     uint32_t time_wait_max;
     uint16_t mtu;
+    bool has_ecn[2];
+    enum net_congestion congestion;
 };
 
 struct pair_options pair_defaults(void);
