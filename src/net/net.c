@@ -46,6 +46,7 @@ static void set_limits(struct net *net)
                                      : TCP_LIMIT_COUNT_MAX;
     rate_limit_init(&net->accepts, options->accepts_per_second,
                     options->accepts_per_second / ACCEPT_BURST_PART + 1);
+    rate_limit_init(&net->guesses, NET_GUESSES_PER_SECOND, NET_GUESSES_PER_SECOND);
     rate_limit_init(&net->resets, NET_RESETS_PER_SECOND, NET_RESETS_BURST);
     rate_limit_init(&net->echoes, ICMP_REPLIES_PER_SECOND, ICMP_REPLIES_BURST);
     rate_limit_init(&net->errors, ICMP_ERRORS_PER_SECOND, ICMP_ERRORS_BURST);

@@ -19,6 +19,7 @@
 
 #define NET_PORTS_MAX 16u
 #define NET_HELD_MAX 1024u /* received packets that views of one turn may point into */
+#define NET_GUESSES_PER_SECOND 50000u /* one in 2^24 is right: a row in 5 minutes at most */
 #define NET_RESETS_PER_SECOND 1000u
 #define NET_RESETS_BURST 100u
 
@@ -38,6 +39,7 @@ struct net {
 
     struct tcp_cookie cookie;
     struct rate_limit accepts;
+    struct rate_limit guesses; /* cookies that were none */
     struct rate_limit resets; /* RST without a connection */
     struct rate_limit echoes;
     struct rate_limit errors; /* ICMP errors looked at */

@@ -152,12 +152,21 @@ void rate_limit_init(struct rate_limit *rate, uint32_t per_second, uint32_t burs
     *rate = (struct rate_limit){.interval_ns = interval_ns, .burst_ns = interval_ns * burst};
 }
 
-bool rate_limit_take(struct rate_limit *rate, uint64_t now_ns)
+static uint64_t spent_after_one(const struct rate_limit *rate, uint64_t now_ns)
 {
     uint64_t start_ns = rate->spent_until_ns > now_ns ? rate->spent_until_ns : now_ns;
-    uint64_t spent_until_ns = start_ns + rate->interval_ns;
-    if (spent_until_ns - now_ns > rate->burst_ns)
+    return start_ns + rate->interval_ns;
+}
+
+bool rate_limit_has(const struct rate_limit *rate, uint64_t now_ns)
+{
+    return spent_after_one(rate, now_ns) - now_ns <= rate->burst_ns;
+}
+
+bool rate_limit_take(struct rate_limit *rate, uint64_t now_ns)
+{
+    if (!rate_limit_has(rate, now_ns))
         return false;
-    rate->spent_until_ns = spent_until_ns;
+    rate->spent_until_ns = spent_after_one(rate, now_ns);
     return true;
 }

@@ -55,5 +55,7 @@ struct rate_limit {
 void rate_limit_init(struct rate_limit *rate, uint32_t per_second, uint32_t burst);
 /* Takes a permission if there is one. */
 MUST_USE bool rate_limit_take(struct rate_limit *rate, uint64_t now_ns);
+/* Is there one? Takes nothing. */
+bool rate_limit_has(const struct rate_limit *rate, uint64_t now_ns);
 
 #endif

@@ -164,15 +164,42 @@ static uint32_t accept_row(struct net *net, const struct tcp_segment *segment,
     return conn;
 }
 
+/* The timestamp of our SYN-ACK is a secret of this flow: of 2^32 values it may echo no more than
+ * were current while its cookie is good. */
+static bool is_echo_ours(const struct net *net, const struct tcp_segment *segment,
+                         const struct tcp_options *options)
+{
+    uint32_t age_ms = tcp_timestamp(net, &segment->key) - options->ts_echo;
+    return options->has_timestamps && age_ms <= 2 * TCP_COOKIE_EPOCH_NS / NS_PER_MS + 64;
+}
+
+/* Who guesses fast enough finds a cookie. Over that rate only they are looked at who know a
+ * timestamp as well, which nearly every client does. */
+static bool is_guessing(const struct net *net, const struct tcp_segment *segment,
+                        const struct tcp_options *options)
+{
+    return !rate_limit_has(&net->guesses, net->now_ns) && !is_echo_ours(net, segment, options);
+}
+
+static void refuse_cookie(struct net *net, struct packet *packet, const struct tcp_segment *segment)
+{
+    bool is_within = rate_limit_take(&net->guesses, net->now_ns);
+    net_count(net, is_within ? METRIC_TCP_COOKIES_BAD : METRIC_TCP_DROP_COOKIE_RATE);
+    if (!is_syn_recent(net, segment->hash))
+        tcp_reset_reply(net, packet, segment);
+}
+
 static void accept_cookie(struct net *net, struct packet *packet, const struct tcp_segment *segment,
                           struct net_events *events)
 {
     struct tcp_options options;
     tcp_options_read(segment->options, &options);
+    if (is_guessing(net, segment, &options)) {
+        net_count(net, METRIC_TCP_DROP_COOKIE_RATE);
+        return;
+    }
     if (!tcp_cookie_check(&net->cookie, segment, net->now_ns, &options.offer)) {
-        net_count(net, METRIC_TCP_COOKIES_BAD);
-        if (!is_syn_recent(net, segment->hash))
-            tcp_reset_reply(net, packet, segment);
+        refuse_cookie(net, packet, segment);
         return;
     }
     net_count(net, METRIC_TCP_COOKIES_GOOD);

@@ -68,6 +68,105 @@ static void guessed_cookies_open_nothing(void **state)
     script_close(&script);
 }
 
+static void flood_of_guesses(uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        script_input_raw(&script, (struct tcp_frame){.source = 0x0b000001u + i,
+                                                     .seq = i * 7919u,
+                                                     .ack = random_u32(&script.random),
+                                                     .flags = TCP_ACK});
+        if (i % 256 == 0)
+            script_turn(&script);
+    }
+    script_turn(&script);
+    script.seen = script.nic.sent_count;
+}
+
+/* Guesses over the rate are not even looked at, so their number does not help; who echoes the
+ * timestamp of a SYN-ACK gets in all the same, and who has none waits for the flood to ebb. */
+static void guessing_faster_does_not_help(void **state)
+{
+    (void)state;
+    for (uint32_t has_timestamps = 0; has_timestamps < 2; has_timestamps++) {
+        script_open(&script);
+        script.has_timestamps = has_timestamps != 0;
+        script_start(&script);
+        flood_of_guesses(NET_GUESSES_PER_SECOND + 1000);
+        assert_int_equal(script_metric(&script, METRIC_TCP_COOKIES_BAD), NET_GUESSES_PER_SECOND);
+        assert_int_equal(script_metric(&script, METRIC_TCP_DROP_COOKIE_RATE), 1000);
+        if (has_timestamps == 0)
+            script_advance(&script, 2 * NS_PER_MS);
+        script_accept(&script);
+        script.peer_ts++;
+        script.our_ts -= 200000; /* an echo that no SYN-ACK had */
+        script.port++;
+        flood_of_guesses(1000);
+        int64_t dropped = script_metric(&script, METRIC_TCP_DROP_COOKIE_RATE);
+        script_input(&script, TCP_ACK, 0, 0, BYTES(""));
+        assert_int_equal(script_metric(&script, METRIC_TCP_DROP_COOKIE_RATE), dropped + 1);
+        abort_all();
+        script_close(&script);
+    }
+}
+
+/* gvisor#11536: timestamps were agreed to, and the third segment has none. It opens the connection;
+ * segments without them are taken in one that has them, too. */
+static void missing_timestamps_are_forgiven(void **state)
+{
+    (void)state;
+    script_open(&script);
+    script.has_timestamps = true;
+    script_start(&script);
+    script_accept(&script);
+    script.has_timestamps = false;
+    script_input(&script, TCP_ACK, 0, 0, BYTES("plain"));
+    assert_memory_equal(script.received, "plain", 5);
+    script_turn(&script);
+    script_expect(&script, TCP_ACK, 0, 5, 0);
+    script.port++;
+    uint8_t options[TCP_TIMESTAMPS_SIZE];
+    tcp_options_write_timestamps(options, 5000, 0);
+    (void)script_syn(&script, 999, bytes_of(options, sizeof options));
+    script_input(&script, TCP_ACK, 0, 0, BYTES("first"));
+    assert_int_equal(script_event_count(&script, NET_ACCEPTED), 1);
+    assert_int_equal(script_event_count(&script, NET_DATA), 1);
+    abort_all();
+    script_close(&script);
+}
+
+/* What is offered is answered in kind: every combination of the options of a SYN, and the row that
+ * comes of it. */
+static void a_syn_is_answered_in_kind(void **state)
+{
+    (void)state;
+    for (uint32_t variant = 0; variant < 8; variant++) {
+        open_script();
+        struct tcp_offer offer = {.mss = 1400, .has_sack = (variant & 1) != 0};
+        offer.scale = (variant & 2) != 0 ? 7 : TCP_SCALE_NONE;
+        struct tcp_options stamps = {.ts_value = 5000};
+        script.has_timestamps = (variant & 4) != 0;
+        uint8_t octets[TCP_OPTIONS_SIZE_MAX];
+        uint32_t size =
+            tcp_options_write_syn(octets, &offer, script.has_timestamps ? &stamps : NULL);
+        struct sent sent = script_syn(&script, 999, bytes_of(octets, size));
+        struct tcp_options ours;
+        tcp_options_read(sent.options, &ours);
+        assert_int_equal(ours.offer.mss, 1460);
+        assert_int_equal(ours.offer.has_sack, offer.has_sack);
+        assert_int_equal(ours.offer.scale == TCP_SCALE_NONE, offer.scale == TCP_SCALE_NONE);
+        assert_int_equal(ours.has_timestamps, script.has_timestamps);
+        script_input(&script, TCP_ACK, 0, 0, BYTES(""));
+        const struct tcp_row *row = &script.net->rows[script.events.items[0].conn];
+        assert_int_equal((row->flags & TCP_ROW_SACK) != 0, offer.has_sack);
+        assert_int_equal((row->flags & TCP_ROW_WINDOW_SCALE) != 0, (variant & 2) != 0);
+        assert_int_equal((row->flags & TCP_ROW_TIMESTAMPS) != 0, script.has_timestamps);
+        assert_int_equal(row->flags & TCP_ROW_ECN, 0);
+        assert_int_equal(row->mss, 1400);
+        abort_all();
+        script_close(&script);
+    }
+}
+
 /* The segment that brings the cookie may bring octets, and a FIN. */
 static void the_first_segment_may_say_everything(void **state)
 {
@@ -324,6 +423,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_syn_flood_leaves_nothing),
         cmocka_unit_test(guessed_cookies_open_nothing),
+        cmocka_unit_test(guessing_faster_does_not_help),
+        cmocka_unit_test(missing_timestamps_are_forgiven),
+        cmocka_unit_test(a_syn_is_answered_in_kind),
         cmocka_unit_test(the_first_segment_may_say_everything),
         cmocka_unit_test(a_lost_first_segment_is_waited_for),
         cmocka_unit_test(a_cookie_is_taken_once),
