@@ -88,9 +88,14 @@ struct net_options {
     uint32_t send_references_max;
     uint32_t connections_per_address;
     uint32_t accepts_per_second;
+    uint32_t accepts_per_second_address; /* by IPv4 address or IPv6 /64; 0 = no limit */
     uint32_t receive_window;
     uint64_t reorder_bytes_max;
-    uint64_t send_bytes_max; /* queued and unacknowledged, a connection */
+    uint64_t send_bytes_max;           /* queued and unacknowledged, a connection */
+    uint32_t tiny_segments_per_second; /* from a peer, fewer than 32 octets each; 0 = no limit */
+    uint32_t drain_bytes_per_second;   /* a peer takes so many of what is pending; 0 = or fewer */
+    uint64_t window_shut_ns; /* how long a peer may keep its window shut; 0 = user timeout */
+    uint64_t shed_after_ns;  /* age before pressure may end a stream; 0 = never (tcp_pressure.h) */
     struct net_liveness liveness[NET_LIVENESS_CLASSES];
     uint64_t time_wait_ns;
     uint32_t time_wait_max;
@@ -158,7 +163,8 @@ uint64_t net_next_ns(const struct net *net, uint64_t now_ns);
  * octets; ERROR_STALE: not open for sending. */
 MUST_USE enum error tcp_send(struct net *net, uint32_t conn, uint32_t blob, uint32_t offset,
                              uint32_t size);
-/* Sends FIN after what is queued; the connection lives on until both sides are done. Idempotent. */
+/* Sends FIN after what is queued; the connection lives on until both sides are done, five minutes
+ * at most in each closing state. Idempotent. */
 void tcp_close(struct net *net, uint32_t conn);
 /* RST now. NET_CLOSED(ABORTED) comes with the next net_timers() or net_input(). */
 void tcp_abort(struct net *net, uint32_t conn);

@@ -111,6 +111,8 @@ enum error tcp_init(struct net *net)
     enum error error = take_pools(net, tcp);
     if (error == ERROR_NONE)
         error = take_rows(net, tcp);
+    if (error == ERROR_NONE)
+        error = tcp_pressure_init(net, &tcp->pressure);
     if (error != ERROR_NONE) {
         heap_give(net->options.heap, tcp->ranges);
         heap_give(net->options.heap, tcp);
@@ -136,6 +138,7 @@ void tcp_fini(struct net *net)
         tcp_reorder_drop(net, tcp_hot_of(net, &net->rows[conn]));
     }
     tcp_reorder_release(net);
+    tcp_pressure_fini(net, &net->tcp->pressure);
     heap_give(net->options.heap, net->tcp->ranges);
     heap_give(net->options.heap, net->tcp);
     net->tcp = NULL;

@@ -19,6 +19,7 @@
 #include "net_state.h"
 #include "tcp_hot.h"
 #include "tcp_options.h"
+#include "tcp_pressure.h"
 #include "tcp_seq.h"
 
 #define TCP_RTO_US_MIN 200000u     /* RFC 6298 2.4 asks for 1 s; everyone ships 200 ms */
@@ -28,6 +29,7 @@
 #define TCP_QUIET_NS NS_PER_SECOND /* before an extension goes back */
 #define TCP_REFUSED_RETRY_NS (20 * NS_PER_MS) /* no buffer, no neighbour: try again */
 #define TCP_ORPHAN_NS (60 * NS_PER_SECOND)    /* FIN_WAIT_2 without a word from the peer */
+#define TCP_CLOSING_NS (300 * NS_PER_SECOND)  /* each of the closing states, come what may */
 #define TCP_RANGES_NS_MAX (30 * NS_PER_SECOND) /* out-of-order octets nobody completes */
 #define TCP_PAWS_SECONDS_MAX (24u * 86400u)   /* RFC 7323 5.5: then ts_recent is void */
 #define TCP_CHALLENGE_QUARTERS 2u  /* RFC 5961 10: one challenge ACK in half a second each */
@@ -71,6 +73,8 @@ struct tcp {
     uint32_t time_wait_count;
 
     uint32_t recent_syns[TCP_RECENT_SYNS]; /* by flow hash: 16 bits of it << 16 | second */
+
+    struct tcp_pressure pressure;
 
     uint64_t sweep_at_ns; /* next slice of the deadline sweep */
     uint16_t window;      /* receive window as advertised with rcv_scale */
@@ -216,6 +220,8 @@ bool tcp_time_wait_input(struct net *net, struct packet *packet, const struct tc
 void tcp_time_wait_expire(struct net *net);
 /* RFC 9293 3.10.7.4 step 5: our FIN was acknowledged. */
 void tcp_fin_acked(struct net *net, uint32_t conn);
+/* A word from the peer in FIN_WAIT_2 starts its minute over, but not for ever. */
+void tcp_fin_wait_2_again(const struct net *net, struct tcp_hot *hot);
 /* Step 8: the peer's FIN has its turn. */
 void tcp_fin_received(struct net *net, uint32_t conn, struct net_events *events);
 

@@ -9,7 +9,8 @@
  *   CLOSE_WAIT --tcp_close--> LAST_ACK --ack--> gone
  *
  * The state changes when tcp_close() is called; FIN follows the queue, is sent again like an octet,
- * and gives up with the user timeout. FIN_WAIT_2 ends after a minute without a word from the peer.
+ * and gives up with the user timeout. FIN_WAIT_2 ends after a minute without octets from the peer.
+ * No closing state lasts longer than five minutes, whatever the peer trickles.
  *
  * TIME_WAIT is a ring of compact records, first in, first out, since 2 MSL is a constant; a full
  * ring gives up its oldest. A record answers a FIN that comes again, ignores resets (RFC 1337),
@@ -91,6 +92,7 @@ static void queue_fin(struct net *net, uint32_t conn, enum tcp_state next)
         return;
     }
     hot->flags |= TCP_HOT_FIN_QUEUED;
+    hot->orphan_at_ns = net->now_ns + TCP_CLOSING_NS;
     hot->quiet_at_ns = net->now_ns;
     tcp_set_state(net, conn, next);
     tcp_mark_dirty(net, conn);
@@ -142,6 +144,14 @@ void tcp_fin_acked(struct net *net, uint32_t conn)
     } else if (row->state == TCP_LAST_ACK) {
         tcp_die(net, conn, NET_CLOSE_DONE);
     }
+}
+
+void tcp_fin_wait_2_again(const struct net *net, struct tcp_hot *hot)
+{
+    uint64_t end_ns =
+        hot->progress_at_ns + TCP_CLOSING_NS; /* nothing was in flight since our FIN */
+    uint64_t next_ns = net->now_ns + TCP_ORPHAN_NS;
+    hot->orphan_at_ns = next_ns < end_ns ? next_ns : end_ns;
 }
 
 void tcp_fin_received(struct net *net, uint32_t conn, struct net_events *events)

@@ -316,7 +316,7 @@ static void take_in_order(struct net *net, uint32_t conn, const struct arrival *
     if (hot->range_head != POOL_NONE)
         tcp_reorder_take(net, conn, events);
     if (row->state == TCP_FIN_WAIT_2)
-        hot->orphan_at_ns = net->now_ns + TCP_ORPHAN_NS;
+        tcp_fin_wait_2_again(net, hot);
 }
 
 static enum step take_text(struct net *net, uint32_t conn, const struct tcp_segment *segment,
@@ -410,6 +410,10 @@ void tcp_input_open(struct net *net, const struct tcp_segment *segment, uint32_t
         return;
     if (check_syn(net, conn, segment) == STEP_DONE)
         return;
+    if (IS_UNLIKELY(!tcp_pressure_takes(net, conn, segment))) {
+        (void)drop(net, conn, segment, METRIC_TCP_DROP_TINY);
+        return;
+    }
     row->active_at_s = tcp_now_s(net);
     row->keepalive_probes = 0;
     take_timestamp(net, row, segment, &arrival.options);

@@ -209,9 +209,12 @@ static void accept_cookie(struct net *net, struct packet *packet, const struct t
         net_count(net, METRIC_TCP_DROP_ACCEPT_RATE);
         return;
     }
+    if (!tcp_pressure_admits_from(net, &segment->key.remote))
+        return;
     uint32_t conn = accept_row(net, segment, &options);
     if (conn == POOL_NONE)
         return;
+    tcp_pressure_accepted(net, conn);
     net_event_add(events, (struct net_event){.kind = NET_ACCEPTED, .conn = conn});
     tcp_input_open(net, segment, conn, events);
 }
@@ -225,9 +228,7 @@ void tcp_input_unknown(struct net *net, struct packet *packet, const struct tcp_
     bool is_listening = net_is_listening(net, segment->key.local_port);
     uint8_t kind = segment->flags & (TCP_SYN | TCP_ACK | TCP_RST);
     if (is_listening && kind == TCP_SYN) {
-        if (net->pool.used == net->pool.count)
-            net_count(net, METRIC_TCP_DROP_ROWS_FULL);
-        else
+        if (tcp_pressure_admits(net))
             answer_syn(net, packet, segment);
         return;
     }

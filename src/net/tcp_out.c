@@ -201,6 +201,8 @@ void tcp_challenge(struct net *net, uint32_t conn)
     uint16_t now = (uint16_t)tcp_quarter_seconds(net);
     if ((uint16_t)(now - row->challenge_at) < TCP_CHALLENGE_QUARTERS)
         return;
+    if (!tcp_pressure_challenges(net))
+        return;
     row->challenge_at = now;
     net_count(net, METRIC_TCP_CHALLENGE_ACKS);
     tcp_transmit_ack(net, conn);

@@ -37,7 +37,7 @@ struct tcp_row {
     uint16_t local_port;
     uint16_t local;   /* which of our addresses */
     uint8_t liveness; /* class of keepalive and user timeout */
-    uint8_t spare;
+    uint8_t tiny_debt; /* tcp_pressure_takes() */
     uint32_t snd_nxt; /* parked: = snd_una */
     uint32_t rcv_nxt;
     uint32_t ts_recent;

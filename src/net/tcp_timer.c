@@ -78,6 +78,8 @@ static const struct net_liveness *liveness_of(const struct net *net, const struc
 static bool is_out_of_patience(const struct net *net, const struct tcp_hot *hot)
 {
     uint64_t limit_ns = liveness_of(net, &net->rows[hot->conn])->user_timeout_ns;
+    if ((hot->flags & TCP_HOT_PERSISTING) != 0 && net->options.window_shut_ns != 0)
+        limit_ns = net->options.window_shut_ns; /* RFC 6429 3 */
     return limit_ns != 0 && net->now_ns - hot->progress_at_ns >= limit_ns;
 }
 
@@ -169,6 +171,10 @@ static void timer_step(struct net *net, uint32_t index)
         resend_expired(net, conn);
     if (net->rows[conn].hot != index)
         return;
+    if (tcp_pressure_is_slow(net, conn)) {
+        give_up(net, conn);
+        return;
+    }
     if (hot->range_count != 0 && net->now_ns - hot->quiet_at_ns >= TCP_RANGES_NS_MAX)
         tcp_reorder_drop(net, hot);
     if (net->now_ns - hot->quiet_at_ns >= TCP_QUIET_NS && tcp_can_park(net, conn))
@@ -288,6 +294,7 @@ void tcp_timers(struct net *net, struct net_events *events)
         timer_step(net, due[i]);
     sweep_deadlines(net);
     tcp_time_wait_expire(net);
+    tcp_pressure_turn(net);
     tcp_raise_closed(net, events, ARRAY_COUNT(events->items));
     set_gauges(net);
     ASSERT_SLOW(tcp_is_valid(net));
@@ -301,6 +308,7 @@ uint64_t tcp_next_ns(const struct net *net)
     uint64_t next_ns = wheel_next_ns(&tcp->wheel);
     if (net->pool.used != 0 && has_keepalive(net))
         next_ns = earlier(next_ns, tcp->sweep_at_ns);
+    next_ns = earlier(next_ns, tcp_pressure_next_ns(net));
     if (tcp->time_wait_count != 0)
         next_ns = earlier(next_ns, tcp->time_wait[tcp->time_wait_first].expires_at_ns);
     return next_ns;

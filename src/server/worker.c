@@ -40,6 +40,11 @@ static enum error net_options_fill(struct worker *worker, struct net_options *op
         .receive_window = (uint32_t)config->tcp_receive_window,
         .reorder_bytes_max = config->tcp_reorder_bytes,
         .send_bytes_max = config->xmpp_outbox_bytes,
+        .accepts_per_second_address = (uint32_t)config->tcp_accept_rate_per_address,
+        .tiny_segments_per_second = (uint32_t)config->tcp_tiny_rate,
+        .drain_bytes_per_second = (uint32_t)config->tcp_drain_rate,
+        .window_shut_ns = config->tcp_window_shut,
+        .shed_after_ns = config->tcp_shed_after,
         .liveness =
             {[NET_LIVENESS_NEW] = {.keepalive_idle_ns = config->tcp_new_keepalive_idle,
                                    .keepalive_interval_ns = config->tcp_keepalive_interval,

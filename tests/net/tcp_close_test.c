@@ -179,6 +179,55 @@ static void fin_wait_2_does_not_wait_for_ever(void **state)
     script_close(&script);
 }
 
+/* But a peer that goes on and on is left after five minutes. */
+static void fin_wait_2_does_not_listen_for_ever(void **state)
+{
+    (void)state;
+    open_script();
+    tcp_close(script.net, script.conn);
+    script_turn(&script);
+    script_expect(&script, TCP_FIN | TCP_ACK, 0, 0, 0);
+    script_input(&script, TCP_ACK, 0, 1, BYTES(""));
+    for (uint32_t i = 0; i < 29; i++) {
+        script_advance(&script, 10 * NS_PER_SECOND);
+        assert_string_equal(tcp_state_name(script.net, script.conn), "FIN-WAIT-2");
+        script_input(&script, TCP_ACK, i, 1, BYTES("x"));
+        assert_int_equal(script_event_count(&script, NET_DATA), 1);
+    }
+    script.events.count = 0;
+    script_advance(&script, 11 * NS_PER_SECOND);
+    assert_int_equal(script_why(&script), NET_CLOSE_TIMEOUT);
+    script_close(&script);
+}
+
+/* FIN_WAIT_1 ends after five minutes though the peer takes an octet now and then. */
+static void a_trickle_does_not_keep_a_closing_one(void **state)
+{
+    (void)state;
+    open_script();
+    script.window = 1;
+    script_input(&script, TCP_ACK, 0, 0, BYTES(""));
+    assert_int_equal(script_send(&script, 0, 500), ERROR_NONE);
+    tcp_close(script.net, script.conn);
+    script_turn(&script);
+    uint32_t taken = 0;
+    struct sent sent = {0};
+    for (uint32_t i = 0; i < 298; i++) {
+        script.events.count = 0;
+        script_advance(&script, NS_PER_SECOND);
+        while (script_next(&script, &sent))
+            taken = sent.payload.size != 0 ? sent.seq + (uint32_t)sent.payload.size : taken;
+        script_input(&script, TCP_ACK, 0, taken, BYTES(""));
+        assert_string_equal(tcp_state_name(script.net, script.conn), "FIN-WAIT-1");
+    }
+    assert_true(taken > 20);
+    script_advance(&script, 3 * NS_PER_SECOND);
+    assert_int_equal(script_why(&script), NET_CLOSE_TIMEOUT);
+    script_turn(&script);
+    assert_int_equal(net_usage(script.net).connections, 0);
+    script_close(&script);
+}
+
 /* With no extension left there is nothing to wait for the last ACK with: a reset. */
 static void closing_without_an_extension_resets(void **state)
 {
@@ -230,6 +279,8 @@ int main(void)
         cmocka_unit_test(the_peer_may_close_first),
         cmocka_unit_test(a_fin_is_sent_again),
         cmocka_unit_test(fin_wait_2_does_not_wait_for_ever),
+        cmocka_unit_test(fin_wait_2_does_not_listen_for_ever),
+        cmocka_unit_test(a_trickle_does_not_keep_a_closing_one),
         cmocka_unit_test(closing_without_an_extension_resets),
         cmocka_unit_test(a_dying_row_is_quiet),
     };
