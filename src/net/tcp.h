@@ -38,6 +38,7 @@
 #define TCP_EPHEMERAL_FIRST 32768u
 #define TCP_EPHEMERAL_LAST 60999u
 #define TCP_RECENT_SYNS 4096u      /* a power of two */
+#define TCP_RECENT_WAYS 8u         /* of a bucket, the newest first; a power of two */
 #define TCP_RECENT_SECONDS 64u     /* how long such a memory counts */
 #define TCP_DUE_MAX 256u           /* timers a turn */
 

@@ -43,11 +43,13 @@ void tcp_reset_reply(struct net *net, struct packet *packet, const struct tcp_se
 
 /* A cookie proves itself by the first octet's segment alone. When that one is lost and the next
  * arrives, it looks like a bad cookie, and a reset would kill an honest connection that is about to
- * repair itself. So a few thousand SYNs are remembered, overwriting each other, and a segment of a
- * remembered flow is dropped in silence. A flood makes us forget; then the reset is sent. */
-static uint32_t *recent_syn_of(struct net *net, uint64_t hash)
+ * repair itself. So a few thousand SYNs are remembered, in buckets of which the oldest falls out,
+ * and a segment of a remembered flow is dropped in silence. A flood makes us forget; then the
+ * reset is sent. */
+static uint32_t *recent_syns_of(struct net *net, uint64_t hash)
 {
-    return &net->tcp->recent_syns[(uint32_t)hash & (TCP_RECENT_SYNS - 1)];
+    uint32_t bucket = (uint32_t)hash & (TCP_RECENT_SYNS / TCP_RECENT_WAYS - 1);
+    return &net->tcp->recent_syns[bucket * TCP_RECENT_WAYS];
 }
 
 static uint32_t syn_memory(const struct net *net, uint64_t hash)
@@ -55,11 +57,22 @@ static uint32_t syn_memory(const struct net *net, uint64_t hash)
     return (uint32_t)(hash >> 48) << 16 | (tcp_now_s(net) & 0xffffu);
 }
 
+/* A flow that asks again stands there twice, the newer memory first; that costs a place. */
+static void remember_syn(struct net *net, uint64_t hash)
+{
+    uint32_t *recent = recent_syns_of(net, hash);
+    memmove(recent + 1, recent, (TCP_RECENT_WAYS - 1) * sizeof *recent);
+    recent[0] = syn_memory(net, hash);
+}
+
 static bool is_syn_recent(struct net *net, uint64_t hash)
 {
-    uint32_t stored = *recent_syn_of(net, hash);
+    const uint32_t *recent = recent_syns_of(net, hash);
     uint32_t now = syn_memory(net, hash);
-    return stored >> 16 == now >> 16 && ((now - stored) & 0xffffu) <= TCP_RECENT_SECONDS;
+    for (uint32_t i = 0; i < TCP_RECENT_WAYS; i++)
+        if (recent[i] >> 16 == now >> 16 && ((now - recent[i]) & 0xffffu) <= TCP_RECENT_SECONDS)
+            return true;
+    return false;
 }
 
 static uint16_t our_mss(const struct net *net, const struct net_address *remote)
@@ -114,7 +127,7 @@ static void answer_syn(struct net *net, struct packet *packet, const struct tcp_
     header->window = be16_of(net->tcp->window_plain);
     header->offset = (uint8_t)((end - at) / 4 << 4);
     net_packet_send(net, &reply, (uint32_t)(end - at));
-    *recent_syn_of(net, segment->hash) = syn_memory(net, segment->hash);
+    remember_syn(net, segment->hash);
     net_count(net, METRIC_TCP_COOKIES_SENT);
 }
 

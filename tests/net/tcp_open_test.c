@@ -207,6 +207,27 @@ static void a_lost_first_segment_is_waited_for(void **state)
     script_close(&script);
 }
 
+/* So it is with hundreds who come at once: the memory of one does not push out another's. */
+static void many_lost_first_segments_are_waited_for(void **state)
+{
+    (void)state;
+    open_script();
+    for (uint16_t i = 0; i < 400; i++)
+        script_input_raw(&script, (struct tcp_frame){.source_port = (uint16_t)(2000 + i),
+                                                     .seq = i * 7919u,
+                                                     .flags = TCP_SYN});
+    for (uint16_t i = 0; i < 400; i++)
+        script_input_raw(&script, (struct tcp_frame){.source_port = (uint16_t)(2000 + i),
+                                                     .seq = i * 7919u + 537,
+                                                     .ack = 77,
+                                                     .flags = TCP_ACK});
+    assert_int_equal(script_metric(&script, METRIC_TCP_COOKIES_SENT), 400);
+    assert_int_equal(script_metric(&script, METRIC_TCP_COOKIES_BAD), 400);
+    assert_int_equal(script_metric(&script, METRIC_TCP_RESETS_SENT), 0);
+    assert_int_equal(script_metric(&script, METRIC_TCP_DROP_RESET_RATE), 0);
+    script_close(&script);
+}
+
 /* The same acknowledgement twice opens one connection. */
 static void a_cookie_is_taken_once(void **state)
 {
@@ -428,6 +449,7 @@ int main(void)
         cmocka_unit_test(a_syn_is_answered_in_kind),
         cmocka_unit_test(the_first_segment_may_say_everything),
         cmocka_unit_test(a_lost_first_segment_is_waited_for),
+        cmocka_unit_test(many_lost_first_segments_are_waited_for),
         cmocka_unit_test(a_cookie_is_taken_once),
         cmocka_unit_test(a_tiny_mss_meets_the_floor),
         cmocka_unit_test(strangers_are_reset),
