@@ -181,30 +181,66 @@ static enum fate_kind kind_of(struct bridge *bridge, uint32_t direction, const u
     return is_new ? FATE_NEW_OCTETS : FATE_OLD_OCTETS;
 }
 
-static void take_frame(struct bridge *bridge, uint32_t direction, uint64_t at_ns, uint8_t *frame,
-                       uint32_t size)
+static void print_frame(struct bridge *bridge, uint32_t direction, uint64_t at_ns, char mark,
+                        const uint8_t *frame, const struct frame_view *view)
 {
-    struct frame_view view;
-    struct fates *fates = &bridge->fates[direction];
-    if (size > FRAME_SIZE_MAX) {
-        bridge->oversize++;
+    if (bridge->trace == NULL)
         return;
+    fprintf(bridge->trace, "%10.6f %c ", (double)(at_ns - bridge->began_ns) / 1e9, mark);
+    frame_print(bridge->trace, &bridge->base, direction, frame, view);
+    fputc('\n', bridge->trace);
+}
+
+/* True when the packet is larger than the link beyond, and gone. */
+static bool is_too_big(struct bridge *bridge, uint32_t direction, uint64_t at_ns,
+                       const uint8_t *frame, const struct frame_view *view)
+{
+    static uint8_t answer[FRAME_SIZE_MAX];
+    struct fates *fates = &bridge->fates[direction];
+    uint32_t mtu = (uint32_t)fates->faults.mtu;
+    if (mtu == 0 || view->size - view->ip_offset <= mtu)
+        return false;
+    fates->too_big++;
+    print_frame(bridge, direction, at_ns, 'M', frame, view);
+    if (fates->faults.icmp != 0) {
+        uint32_t size = frame_too_big(frame, view, mtu, answer);
+        wait_until(bridge, at_ns, 1 - direction, answer, size);
     }
-    bool is_tcp = frame_read(frame, size, &view);
-    struct fate fate = is_tcp
-                           ? fate_of(fates, at_ns, size, kind_of(bridge, direction, frame, &view))
-                           : fate_plain(fates, at_ns);
-    if (bridge->trace != NULL && is_tcp) {
-        fprintf(bridge->trace, "%10.6f %c ", (double)(at_ns - bridge->began_ns) / 1e9, fate.mark);
-        frame_print(bridge->trace, &bridge->base, direction, frame, &view);
-        fputc('\n', bridge->trace);
-    }
+    return true;
+}
+
+static void take_tcp(struct bridge *bridge, uint32_t direction, uint64_t at_ns, uint8_t *frame,
+                     uint32_t size, const struct frame_view *view)
+{
+    struct fates *fates = &bridge->fates[direction];
+    if (is_too_big(bridge, direction, at_ns, frame, view))
+        return;
+    struct fate fate = fate_of(fates, at_ns, size, kind_of(bridge, direction, frame, view));
+    print_frame(bridge, direction, at_ns, fate.mark, frame, view);
+    if (fate.is_marked && fate.copies != 0)
+        fates->marked += frame_mark(frame, view);
     if (fate.is_flipped) {
         uint32_t bit = fate.flip_bit % ((size - ETH_HLEN) * 8);
         frame[ETH_HLEN + bit / 8] ^= (uint8_t)(1u << bit % 8);
     }
     for (uint32_t i = 0; i < fate.copies; i++)
         wait_until(bridge, fate.due_ns[i], direction, frame, size);
+}
+
+static void take_frame(struct bridge *bridge, uint32_t direction, uint64_t at_ns, uint8_t *frame,
+                       uint32_t size)
+{
+    struct frame_view view;
+    if (size > FRAME_SIZE_MAX) {
+        bridge->oversize++;
+        return;
+    }
+    if (frame_read(frame, size, &view)) {
+        take_tcp(bridge, direction, at_ns, frame, size, &view);
+        return;
+    }
+    struct fate fate = fate_plain(&bridge->fates[direction], at_ns);
+    wait_until(bridge, fate.due_ns[0], direction, frame, size);
 }
 
 static uint64_t arrival_of(struct msghdr *message)
@@ -347,9 +383,11 @@ static void report(const struct bridge *bridge)
         getsockopt(bridge->sockets[i], SOL_PACKET, PACKET_STATISTICS, &stats, &size);
         printf(", \"%s\": {\"passed\": %" PRIu64 ", \"segments\": %" PRIu64 ", \"lost\": %" PRIu64
                ", \"queue_dropped\": %" PRIu64 ", \"reordered\": %" PRIu64
-               ", \"duplicated\": %" PRIu64 ", \"corrupted\": %" PRIu64 ", \"unread\": %u}",
+               ", \"duplicated\": %" PRIu64 ", \"corrupted\": %" PRIu64 ", \"marked\": %" PRIu64
+               ", \"too_big\": %" PRIu64 ", \"unread\": %u}",
                names[i], fates->passed, fates->segment_count, fates->lost, fates->queue_dropped,
-               fates->reordered, fates->duplicated, fates->corrupted, stats.tp_drops);
+               fates->reordered, fates->duplicated, fates->corrupted, fates->marked, fates->too_big,
+               stats.tp_drops);
     }
     puts("}");
 }

@@ -26,6 +26,9 @@ bool faults_set(struct faults *faults, const char *key, uint64_t value)
         {"reorder_percent", offsetof(struct faults, reorder_percent)},
         {"duplicate_ppm", offsetof(struct faults, duplicate_ppm)},
         {"corrupt_ppm", offsetof(struct faults, corrupt_ppm)},
+        {"ce_ppm", offsetof(struct faults, ce_ppm)},
+        {"mtu", offsetof(struct faults, mtu)},
+        {"icmp", offsetof(struct faults, icmp)},
         {"rate_kbit", offsetof(struct faults, rate_kbit)},
         {"queue_us", offsetof(struct faults, queue_us)},
     };
@@ -128,6 +131,7 @@ struct fate fate_of(struct fates *fates, uint64_t now_ns, uint32_t size, enum fa
     bool is_early = is_reordered(fates);
     bool is_twice = chance(fates, faults->duplicate_ppm);
     bool is_flipped = chance(fates, faults->corrupt_ppm);
+    bool is_marked = chance(fates, faults->ce_ppm);
     uint32_t flip_bit = (uint32_t)draw(fates);
     uint64_t jitter_ns = draw(fates) % (faults->jitter_us * NS_PER_US + 1);
     if (is_dropped_by_number(fates, kind))
@@ -137,12 +141,14 @@ struct fate fate_of(struct fates *fates, uint64_t now_ns, uint32_t size, enum fa
     uint64_t left_ns = line_take(fates, now_ns, size);
     if (left_ns == QUEUE_FULL)
         return lost(&fates->queue_dropped, 'Q');
-    struct fate fate = {.copies = 1, .flip_bit = flip_bit, .is_flipped = is_flipped, .mark = '.'};
+    struct fate fate = {.copies = 1, .flip_bit = flip_bit};
+    fate.is_flipped = is_flipped;
+    fate.is_marked = is_marked;
     fate.due_ns[0] =
         is_early ? left_ns : in_order(fates, left_ns + faults->delay_us * NS_PER_US + jitter_ns);
     fate.due_ns[1] = fate.due_ns[0];
     fate.copies += is_twice;
-    fate.mark = is_flipped ? 'C' : is_twice ? '2' : is_early ? 'R' : '.';
+    fate.mark = is_flipped ? 'C' : is_twice ? '2' : is_early ? 'R' : is_marked ? 'E' : '.';
     fates->passed++;
     fates->reordered += is_early;
     fates->duplicated += is_twice;

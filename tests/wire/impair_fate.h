@@ -24,6 +24,9 @@ struct faults {
     uint64_t reorder_percent; /* correlation: chance that the previous decision is repeated */
     uint64_t duplicate_ppm;
     uint64_t corrupt_ppm; /* one bit flipped behind the Ethernet header */
+    uint64_t ce_ppm;      /* congestion marked on packets that are capable of ECN */
+    uint64_t mtu;         /* larger IP packets are lost; 0 = no limit */
+    uint64_t icmp;        /* and their sender is told, if not 0 */
     uint64_t rate_kbit;   /* 0 = no limit */
     uint64_t queue_us;    /* what may wait for the line, in time at that rate; more is dropped */
     uint64_t drops[FATE_DROPS_MAX]; /* the n-th segment with new octets (from 1) is lost, once */
@@ -35,7 +38,9 @@ struct fate {
     uint32_t copies;    /* 0 = lost */
     uint32_t flip_bit;  /* taken modulo the packet's bits */
     bool is_flipped;
-    char mark; /* for the trace: '.' as it should, L lost, Q queue, D dropped by number, R, 2, C */
+    bool is_marked;
+    char mark; /* for the trace: '.' as it should, L lost, Q queue, D dropped by number, Reordered,
+                  2 copies, Corrupted, Experienced congestion */
 };
 
 struct fates {
@@ -53,6 +58,8 @@ struct fates {
     uint64_t reordered;
     uint64_t duplicated;
     uint64_t corrupted;
+    uint64_t marked;
+    uint64_t too_big;
 };
 
 /* False when there is no such key. */

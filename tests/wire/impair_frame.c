@@ -117,6 +117,67 @@ uint32_t frame_cut(const uint8_t *frame, const struct frame_view *view, uint32_t
     return size;
 }
 
+/* ---- what routers do ---- */
+
+bool frame_mark(uint8_t *frame, const struct frame_view *view)
+{
+    uint8_t *ip = frame + view->ip_offset;
+    uint8_t *octet = ip + 1; /* traffic class: its low half, in IPv6 the high half of this octet */
+    uint32_t shift = view->is_ip6 ? 4 : 0;
+    if ((*octet >> shift & 3u) == 0)
+        return false;
+    *octet |= (uint8_t)(3u << shift);
+    if (!view->is_ip6) {
+        put16(ip + 10, 0);
+        put16(ip + 10, ~sum16(ip, view->tcp_offset - view->ip_offset, 0));
+    }
+    return true;
+}
+
+#define ROUTER4 "\x0a\x63\x00\xfe" /* 10.99.0.254 */
+#define ROUTER6 "\xfd\x99\0\0\0\0\0\0\0\0\0\0\0\0\0\xfe"
+#define QUOTE4_SIZE 28u /* IP header and eight octets of TCP */
+#define QUOTE6_SIZE 100u
+
+static uint32_t too_big4(const uint8_t *quoted, uint32_t mtu, uint8_t *ip)
+{
+    uint8_t *icmp = ip + 20;
+    memcpy(ip, "\x45\0\0\0\0\0\0\0\x40\x01\0\0" ROUTER4, 16);
+    memcpy(ip + 16, quoted + 12, 4);
+    put16(ip + 2, 20 + 8 + QUOTE4_SIZE);
+    put16(ip + 10, ~sum16(ip, 20, 0));
+    memcpy(icmp, "\x03\x04\0\0\0\0\0\0", 8);
+    put16(icmp + 6, mtu);
+    memcpy(icmp + 8, quoted, QUOTE4_SIZE);
+    put16(icmp + 2, ~sum16(icmp, 8 + QUOTE4_SIZE, 0));
+    return 20 + 8 + QUOTE4_SIZE;
+}
+
+static uint32_t too_big6(const uint8_t *quoted, uint32_t mtu, uint8_t *ip)
+{
+    uint8_t *icmp = ip + 40;
+    uint32_t size = 8 + QUOTE6_SIZE;
+    memcpy(ip, "\x60\0\0\0\0\0\x3a\x40" ROUTER6, 24);
+    memcpy(ip + 24, quoted + 8, 16);
+    put16(ip + 4, size);
+    memcpy(icmp, "\x02\0\0\0\0\0\0\0", 8);
+    put32(icmp + 4, mtu);
+    memcpy(icmp + 8, quoted, QUOTE6_SIZE);
+    put16(icmp + 2, ~sum16(icmp, size, sum16(ip + 8, 32, 0) + 58 + size));
+    return 40 + size;
+}
+
+uint32_t frame_too_big(const uint8_t *frame, const struct frame_view *view, uint32_t mtu,
+                       uint8_t *into)
+{
+    const uint8_t *ip = frame + view->ip_offset;
+    memcpy(into, frame + 6, 6);
+    memcpy(into + 6, frame, 6);
+    memcpy(into + 12, frame + 12, 2);
+    return ETHERNET_SIZE + (view->is_ip6 ? too_big6(ip, mtu, into + ETHERNET_SIZE)
+                                         : too_big4(ip, mtu, into + ETHERNET_SIZE));
+}
+
 /* ---- trace ---- */
 
 static void print_sacks(FILE *into, const uint8_t *at, const uint8_t *end, uint32_t base)

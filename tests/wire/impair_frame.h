@@ -33,6 +33,13 @@ void frame_complete(uint8_t *frame, uint32_t size, const struct virtio_net_hdr *
 uint32_t frame_cut(const uint8_t *frame, const struct frame_view *view, uint32_t offset,
                    uint32_t part_size, uint8_t *into);
 
+/* Marks congestion; false when the packet's sender is not capable of ECN. */
+bool frame_mark(uint8_t *frame, const struct frame_view *view);
+/* What a router answers to a packet larger than the next link: "fragmentation needed" (RFC 1191)
+ * or "packet too big" (RFC 4443). Returns its size. */
+uint32_t frame_too_big(const uint8_t *frame, const struct frame_view *view, uint32_t mtu,
+                       uint8_t *into);
+
 /* Sequence numbers of a trace count from each side's first. */
 struct trace_base {
     uint32_t seq[2];

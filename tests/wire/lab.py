@@ -15,6 +15,7 @@ end to Linux. Namespaces, devices and processes are gone when the block ends; on
 started here are ended, by pid. Standard library only.
 """
 import array
+import concurrent.futures
 import contextlib
 import ctypes
 import hashlib
@@ -38,7 +39,7 @@ from harness import Skip, until  # noqa: E402,F401
 FAR = {4: "10.99.0.2", 6: "fd99::2"}
 NEAR = {4: "10.99.0.1", 6: "fd99::1"}
 KEY = 20260
-SINK, SOURCE, ECHO = 9, 19, 7
+SINK, SOURCE, ECHO, CALLER = 9, 19, 7, 13
 _MASK = (1 << 64) - 1
 _CLONE_NEWNET = 0x40000000
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -177,12 +178,13 @@ def _serve_source(made):
 class Path:
     def __init__(self, far="stentor", faults=(), seed=1, mtu=1500, near_mtu=None, device="tap",
                  offload="real", near_offload=True, options=None, seconds=120, trace=None,
-                 congestion="cubic", build=None, priority=0):
+                 congestion="cubic", sysctls=None, build=None, priority=0):
         self.far, self.faults, self.seed, self.device = far, list(faults), seed, device
         self.mtu, self.near_mtu = mtu, near_mtu or mtu
         self.offload, self.near_offload = offload, near_offload
         self.options, self.seconds, self.trace = options or {}, seconds, trace
         self.congestion, self.priority = congestion, priority
+        self.sysctls = sysctls or {}
         self.build = build or os.environ.get("STENTOR_BUILD", os.path.join(ROOT, "build"))
         self.processes, self.namespaces = [], []
         self.server = None
@@ -237,7 +239,8 @@ class Path:
             where.run(["ip", "link", "set", device, "mtu", str(mtu), "up"])
         if not has_offload:
             end.run(["ethtool", "-K", "eth0", "tx", "off", "tso", "off", "gso", "off", "gro", "off"])
-        end.set("net.ipv4.tcp_no_metrics_save", 1)
+        for key, value in {"net.ipv4.tcp_no_metrics_save": 1, **self.sysctls}.items():
+            end.set(key, value)
         end.run(["ip", "addr", "add", addresses[4] + "/24", "dev", "eth0"])
         end.run(["ip", "addr", "add", addresses[6] + "/64", "dev", "eth0", "nodad"])
 
@@ -343,20 +346,62 @@ class Path:
 
     def echo(self, size, family=4, timeout=60):
         """Both ways at once on one connection; what comes back is what went."""
-        octets = content(size)
         with self.connect(ECHO, family, timeout) as sock:
-            began = time.monotonic()
-            sender = threading.Thread(target=_send_all, args=(sock, octets), daemon=True)
-            sender.start()
+            return echo_through(sock, size)
+
+    def called(self, size, family=4, timeout=60):
+        """As echo, on a connection that the far end opens."""
+        listener = self.near.socket(family)
+        with listener, self.connect(CALLER, family, timeout) as asking:
+            listener.settimeout(timeout)
+            listener.bind((NEAR[family], 0))
+            listener.listen(1)
+            asking.sendall(b"%d\n" % listener.getsockname()[1])
+            made, _ = listener.accept()
+            with made:
+                made.settimeout(timeout)
+                return echo_through(made, size)
+
+    def slow(self, size, family=4, timeout=60):
+        """As download, into the smallest buffer there is, with pauses: the window closes."""
+        with self.connect(SOURCE, family, timeout, smallest_buffer) as sock:
+            sock.sendall(b"%d %d\n" % (size, KEY))
+            sock.shutdown(socket.SHUT_WR)
             hashed, count = hashlib.sha256(), 0
-            while part := sock.recv(1 << 17):
+            while part := sock.recv(4096):
                 hashed.update(part)
                 count += len(part)
-            seconds = time.monotonic() - began
-            sender.join()
+                if count * 8 // size != (count - len(part)) * 8 // size:
+                    time.sleep(0.3)
         if (count, hashed.hexdigest()) != (size, digest(size)):
-            raise AssertionError("echo: %d octets came of %d, or others" % (count, size))
-        return seconds
+            raise AssertionError("slow: %d octets came of %d, or others" % (count, size))
+
+    def many(self, size, family=4, timeout=60, count=200):
+        """That many connections with an echo each, 32 at a time."""
+        with concurrent.futures.ThreadPoolExecutor(32) as pool:
+            runs = [pool.submit(self.echo, size, family, timeout) for _ in range(count)]
+        for run in runs:
+            run.result()
+
+
+def smallest_buffer(sock):
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2048)
+
+
+def echo_through(sock, size):
+    octets = content(size)
+    began = time.monotonic()
+    sender = threading.Thread(target=_send_all, args=(sock, octets), daemon=True)
+    sender.start()
+    hashed, count = hashlib.sha256(), 0
+    while part := sock.recv(1 << 17):
+        hashed.update(part)
+        count += len(part)
+    seconds = time.monotonic() - began
+    sender.join()
+    if (count, hashed.hexdigest()) != (size, digest(size)):
+        raise AssertionError("echo: %d octets came of %d, or others" % (count, size))
+    return seconds
 
 
 def _send_all(sock, octets):

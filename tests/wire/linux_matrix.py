@@ -21,20 +21,22 @@ import lab  # noqa: E402
 AT_ONCE = 4
 FAMILIES = (4,)
 KILO = 1000
+WAYS = ("upload", "download", "echo", "called")
 
 
 class Case:
-    def __init__(self, name, size, faults, counters=(), **path):
+    """counters: what must have moved; the far end's are in capitals."""
+
+    def __init__(self, name, size, faults, counters=(), ways=WAYS, **path):
         self.name, self.size, self.faults = name, size, faults
-        self.counters, self.path = counters, path
+        self.counters, self.ways, self.path = counters, ways, path
 
     def run(self):
         for family in FAMILIES:
             with lab.Path(faults=self.faults, seed=sum(self.name.encode()) + family,
                           **self.path) as path:
-                with concurrent.futures.ThreadPoolExecutor(3) as pool:
-                    runs = [pool.submit(way, self.size, family)
-                            for way in (path.upload, path.download, path.echo)]
+                with concurrent.futures.ThreadPoolExecutor() as pool:
+                    runs = [pool.submit(getattr(path, way), self.size, family) for way in self.ways]
                 for run in runs:
                     run.result()
             self.judge(path.report)
@@ -46,7 +48,9 @@ class Case:
         assert bridge["dropped_full"] == 0 and bridge["oversize"] == 0, bridge
         assert bridge["ab"]["unread"] == 0 and bridge["ba"]["unread"] == 0, bridge
         for counter in self.counters:
-            assert bridge["ab"][counter] + bridge["ba"][counter] > 0, (counter, bridge)
+            moved = (peer.get(counter, 0) if counter.isupper() else
+                     bridge["ab"][counter] + bridge["ba"][counter])
+            assert moved > 0, (counter, report)
 
 
 def delay(milliseconds):
@@ -92,6 +96,32 @@ def cases():
             made.append(Case("offloads-%s-linux-%s" % (offload, "on" if near else "off"),
                              600 * KILO, [delay(4), "corrupt_ppm=5000"], ["corrupted"],
                              offload=offload, near_offload=near))
+    for sysctl, value in (("tcp_sack", 0), ("tcp_timestamps", 0), ("tcp_window_scaling", 0),
+                          ("tcp_dsack", 0), ("tcp_recovery", 0), ("tcp_early_retrans", 0)):
+        made.append(Case("linux-%s-%d" % (sysctl, value), 300 * KILO,
+                         [delay(10), "loss_ppm=10000"], ["lost"],
+                         sysctls={"net.ipv4." + sysctl: value}))
+    made.append(Case("linux-plain", 300 * KILO, [delay(10), "loss_ppm=10000"], ["lost"],
+                     sysctls={"net.ipv4.tcp_sack": 0, "net.ipv4.tcp_timestamps": 0,
+                              "net.ipv4.tcp_window_scaling": 0}))
+    for loss in (0, 10000):
+        made.append(Case("linux-ecn" + ("-loss" if loss else ""), 500 * KILO,
+                         [delay(10), "ce_ppm=10000", "loss_ppm=%d" % loss],
+                         sysctls={"net.ipv4.tcp_ecn": 1}))
+    for window in ("2K", "8K", "1M"):
+        made.append(Case("window-" + window, 100 * KILO, [delay(4), "loss_ppm=10000"], ["lost"],
+                         options={"tcp.receive_window": window}))
+    made += [
+        Case("path-mtu-icmp", 500 * KILO, [delay(10), "mtu=1300", "icmp=1"], ["too_big"]),
+        Case("path-mtu-icmp-loss", 300 * KILO, [delay(10), "mtu=1300", "icmp=1", "loss_ppm=10000"],
+             ["too_big"]),
+        Case("black-hole", 300 * KILO, [delay(10), "ab:mtu=1300"],
+             ["too_big", "TCP_BLACKHOLES"], ways=("upload", "download")),
+        Case("slow-reader", 200 * KILO, [delay(4), "loss_ppm=5000"], ["TCP_PERSIST_PROBES"],
+             ways=("slow",)),
+        Case("many", 2 * KILO, [delay(4), "loss_ppm=10000", "reorder_ppm=50000"], ["lost"],
+             ways=("many", "many")),
+    ]
     return made
 
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * echo, sink and source (services.h). Sending ends in one of three ways: all went; TCP's limit was
- * reached, and NET_SENT says when to go on; a pool was empty, and services_retry() goes on. */
+ * echo, sink, source and caller (services.h). Sending ends in one of three ways: all went; TCP's
+ * limit was reached, and NET_SENT says when to go on; a pool was empty, and services_retry() goes
+ * on. */
 #include "services.h"
 
 #include <openssl/evp.h>
@@ -10,6 +11,7 @@
 
 #define PORT_ECHO 7u
 #define PORT_SINK 9u
+#define PORT_CALLER 13u
 #define PORT_SOURCE 19u
 #define LINE_SIZE_MAX 64u
 #define CHUNK_SIZE 16384u
@@ -32,7 +34,7 @@ struct row {
     uint64_t given;     /* source: of them, given to TCP */
     uint64_t key;       /* source: of the line in work */
     uint32_t line_size; /* source: octets of a line, or of several, not looked at yet */
-    uint16_t port;
+    uint16_t port;      /* which service */
     bool is_live;
     bool is_ended; /* the peer sent FIN */
     bool is_closed;
@@ -46,6 +48,7 @@ struct services {
     struct blob_table *blobs;
     struct row *rows;
     uint32_t row_count;
+    uint64_t now_ns;
 };
 
 /* The finalizer of splitmix64 over key and place: cheap enough to check in any language. */
@@ -75,7 +78,7 @@ enum error services_create(struct services **services, struct heap *heap, struct
 
 enum error services_listen(struct services *services, struct net *net)
 {
-    static const uint16_t ports[] = {PORT_ECHO, PORT_SINK, PORT_SOURCE};
+    static const uint16_t ports[] = {PORT_ECHO, PORT_SINK, PORT_CALLER, PORT_SOURCE};
     services->net = net;
     for (uint32_t i = 0; i < ARRAY_COUNT(ports); i++) {
         enum error error = net_listen(net, ports[i]);
@@ -200,9 +203,24 @@ static bool give_chunk(struct services *services, uint32_t conn)
     return true;
 }
 
-/* "COUNT KEY" -> what to give next. */
-static bool line_read(struct row *row, struct bytes line)
+/* "PORT" -> a connection to it. Who asked hears nothing when it does not come about. */
+static bool call(struct services *services, uint32_t conn, struct bytes line)
 {
+    struct net_address address;
+    uint64_t port;
+    uint16_t from;
+    if (!decimal_parse(line, UINT16_MAX, &port))
+        return false;
+    tcp_remote(services->net, conn, &address, &from);
+    return tcp_connect(services->net, address, (uint16_t)port, services->now_ns) != POOL_NONE;
+}
+
+/* "COUNT KEY" -> what to give next. */
+static bool line_read(struct services *services, uint32_t conn, struct bytes line)
+{
+    struct row *row = &services->rows[conn];
+    if (row->port == PORT_CALLER)
+        return call(services, conn, line);
     size_t space = bytes_find(line, ' ');
     row->given = 0;
     return space < line.size &&
@@ -218,7 +236,7 @@ static bool line_take(struct services *services, uint32_t conn)
     size_t end = bytes_find(all, '\n');
     if (end == all.size)
         return false;
-    if (!line_read(row, bytes_slice(all, 0, end))) {
+    if (!line_read(services, conn, bytes_slice(all, 0, end))) {
         tcp_abort(services->net, conn);
         return false;
     }
@@ -275,10 +293,10 @@ static void answer_sink(struct services *services, uint32_t conn)
 
 /* ---- events ---- */
 
-static void row_begin(struct services *services, uint32_t conn)
+static void row_begin(struct services *services, uint32_t conn, uint16_t port)
 {
     struct row *row = &services->rows[conn];
-    *row = (struct row){.is_live = true, .port = tcp_local_port(services->net, conn)};
+    *row = (struct row){.is_live = true, .port = port};
     if (row->port != PORT_SINK)
         return;
     row->hash = EVP_MD_CTX_new();
@@ -304,7 +322,7 @@ static void go_on(struct services *services, uint32_t conn)
     if (row->is_closed)
         return;
     give_pending(services, conn);
-    if (row->port == PORT_SOURCE)
+    if (row->port == PORT_SOURCE || row->port == PORT_CALLER)
         give_source(services, conn);
     if (!row->is_ended || row->head != NULL || row->given < row->wanted)
         return;
@@ -321,15 +339,18 @@ static void take_end(struct services *services, uint32_t conn)
     go_on(services, conn);
 }
 
-void services_take(struct services *services, const struct net_events *events)
+void services_take(struct services *services, const struct net_events *events, uint64_t now_ns)
 {
+    services->now_ns = now_ns;
     for (uint32_t i = 0; i < events->count; i++) {
         const struct net_event *event = &events->items[i];
         ASSERT(event->conn < services->row_count);
         switch (event->kind) {
         case NET_ACCEPTED:
+            row_begin(services, event->conn, tcp_local_port(services->net, event->conn));
+            break;
         case NET_CONNECTED:
-            row_begin(services, event->conn);
+            row_begin(services, event->conn, PORT_ECHO);
             break;
         case NET_DATA:
             take_octets(services, event->conn, event->octets);

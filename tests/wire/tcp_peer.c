@@ -135,7 +135,7 @@ static void peer_end(struct peer *peer)
 
 static void take_events(struct peer *peer)
 {
-    services_take(peer->services, &peer->events);
+    services_take(peer->services, &peer->events, peer->now_ns);
     peer->events.count = 0;
 }
 
