@@ -97,7 +97,7 @@ fuzzed() {
     stage "fuzz targets, a bounded time each"
     (export CC=clang-14 && meson_arguments=(-Dfuzz=true -Db_lundef=false -Dheap=libc
         -Db_sanitize=address,undefined -Dc_args=-fsanitize=fuzzer-no-link) &&
-        build_into "$root/build-fuzz" tests/fuzz/{config,frame,xml,jid,sasl,http}_fuzz) ||
+        build_into "$root/build-fuzz" tests/fuzz/{config,frame,sequence,xml,jid,sasl,http}_fuzz) ||
         { count fail "build of the fuzz targets" && return 1; }
     multiplier=5 meson_suites "$root/build-fuzz" fuzz
 }
