@@ -13,8 +13,10 @@
  * Whatever the port lacks is done here in software: checksums (PACKET_FILL_*, PACKET_*_GOOD),
  * linear transmit, and steering: a queue hands up only its own flows. Which flows are a queue's
  * own is decided by the port's RSS where that was verified at start, else by a keyed hash of the
- * TCP 4-tuple, and a packet that arrives on the wrong queue travels to the right one by ring. ARP
- * is seen by every queue (copied), all else that is not TCP by queue 0. */
+ * TCP 4-tuple (untagged or behind one VLAN tag), and a packet that arrives on the wrong queue
+ * travels to the right one by ring. ARP and IPv6 neighbour discovery are seen by every queue
+ * (copied). An ICMP or ICMPv6 error goes to the owner of the tuple it quotes, or to every queue
+ * where the port's RSS decides and only the port knows. All else that is not TCP is queue 0's. */
 #ifndef STENTOR_NIC_H
 #define STENTOR_NIC_H
 

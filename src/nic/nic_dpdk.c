@@ -113,6 +113,8 @@ static bool is_ours(struct dpdk_queue *queue, struct rte_mbuf *mbuf)
     if (port->steering == NIC_STEERING_PORT && mbuf->ol_flags & RTE_MBUF_F_RX_RSS_HASH)
         return true;
     uint32_t owner = nic_steer_queue(&port->key, frame_of(mbuf), port->queue_count);
+    if (port->steering == NIC_STEERING_PORT && nic_steer_quotes_ipv4(frame_of(mbuf)))
+        owner = NIC_STEER_ALL;
     if (owner == NIC_STEER_ALL) {
         copy_to_others(queue, mbuf);
         return true;

@@ -8,9 +8,12 @@
 #include "stentor/bytes.h"
 #include "stentor/siphash.h"
 
-#define NIC_STEER_ALL UINT32_MAX /* ARP: every queue keeps its own neighbours */
+#define NIC_STEER_ALL UINT32_MAX /* ARP, NDP: every queue keeps its own neighbours */
 
 /* The queue in [0, queue_count), or NIC_STEER_ALL. Frames may be cut and nonsensical. */
 uint32_t nic_steer_queue(const struct siphash_key *key, struct bytes frame, uint32_t queue_count);
+/* An ICMP error about an IPv4 packet of ours: where the port's own RSS decides who owns that flow,
+ * nobody here can tell, and every queue gets it. */
+bool nic_steer_quotes_ipv4(struct bytes frame);
 
 #endif

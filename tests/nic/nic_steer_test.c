@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Twin of src/nic/nic_steer.c: one tuple, one queue; many tuples, all queues alike; what is not a
- * whole TCP segment goes to queue 0, ARP to all; nothing is read past the frame. */
+ * Twin of src/nic/nic_steer.c: one tuple, one queue; many tuples, all queues alike; an ICMP error
+ * goes where the connection it quotes is, ARP and NDP to all, what else is not a whole TCP segment
+ * to queue 0; nothing is read past the frame. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -118,6 +119,7 @@ static void exceptions_have_their_place(void **state)
         assert_int_equal(nic_steer_queue(&key, view, 64), 0);
         frame[21] = 0;
         frame[23] = 1; /* ICMP */
+        frame[34] = 8;
         assert_int_equal(nic_steer_queue(&key, view, 64), 0);
         frame[12] = 0x88;
         assert_int_equal(nic_steer_queue(&key, view, 64), 0);
@@ -129,6 +131,122 @@ static void exceptions_have_their_place(void **state)
         frame[16] = 8;
         frame[17] = 6;
         assert_true(nic_steer_queue(&key, view, 64) == NIC_STEER_ALL);
+    }
+}
+
+/* Writes an IPv6 TCP frame with these extension headers (each 8 octets) before the ports;
+ * everything but the tuple drawn anew. Returns its size. */
+static size_t frame_make_ipv6(uint8_t *into, const uint8_t tuple[36], const uint8_t *headers,
+                              size_t count, struct random *random)
+{
+    size_t size = 14 + 40 + count * 8 + 20;
+    random_fill(random, into, size);
+    into[12] = 0x86;
+    into[13] = 0xdd;
+    uint8_t *ip = into + 14;
+    ip[6] = count == 0 ? 6 : headers[0];
+    memcpy(ip + 8, tuple, 32);
+    for (size_t i = 0; i < count; i++) {
+        memset(ip + 40 + i * 8, 0, 8);
+        ip[40 + i * 8] = i + 1 == count ? 6 : headers[i + 1];
+    }
+    memcpy(ip + 40 + count * 8, tuple + 32, 4);
+    return size;
+}
+
+/* Extension headers, an atomic fragment among them, do not change the owner; a real fragment, more
+ * headers or octets than the receiver walks, and an unknown header leave it to queue 0. */
+static void ipv6_headers_are_walked(void **state)
+{
+    (void)state;
+    static const uint8_t chain[9] = {0, 60, 43, 44, 60, 43, 60, 60, 60};
+    struct random random;
+    uint8_t frame[512], tuple[36];
+    random_init_seed(&random, 1);
+    for (uint32_t round = 0; round < 200; round++) {
+        random_fill(&random, tuple, sizeof tuple);
+        size_t size = frame_make_ipv6(frame, tuple, chain, 0, &random);
+        uint32_t queue = nic_steer_queue(&key, bytes_of(frame, size), 64);
+        for (size_t count = 1; count <= 8; count++) {
+            size = frame_make_ipv6(frame, tuple, chain, count, &random);
+            assert_int_equal(nic_steer_queue(&key, bytes_of(frame, size), 64), queue);
+        }
+        frame[14 + 40 + 3 * 8 + 3] = 1; /* the fragment header: more fragments */
+        assert_int_equal(nic_steer_queue(&key, bytes_of(frame, size), 64), 0);
+        size = frame_make_ipv6(frame, tuple, chain, 9, &random);
+        assert_int_equal(nic_steer_queue(&key, bytes_of(frame, size), 64), 0);
+        size = frame_make_ipv6(frame, tuple, chain, 1, &random);
+        frame[14 + 40 + 1] = 32; /* 264 octets of options */
+        assert_int_equal(nic_steer_queue(&key, bytes_of(frame, sizeof frame), 64), 0);
+        frame[14 + 6] = 50; /* ESP: nobody sees the ports */
+        assert_int_equal(nic_steer_queue(&key, bytes_of(frame, size), 64), 0);
+    }
+}
+
+/* An ICMP error is owned by the connection whose packet it quotes, in either family, tagged or not,
+ * and by queue 0 when it quotes nothing that can be read. */
+static void errors_follow_what_they_quote(void **state)
+{
+    (void)state;
+    struct random random;
+    uint8_t flow[128], frame[256], tuple[12], turned[12];
+    random_init_seed(&random, 1);
+    for (uint32_t round = 0; round < 200; round++) {
+        random_fill(&random, tuple, sizeof tuple);
+        size_t size = frame_make(flow, (struct shape){14, 0}, tuple, &random);
+        uint32_t queue = nic_steer_queue(&key, bytes_of(flow, size), 64);
+        /* What we sent goes the other way. */
+        memcpy(turned, tuple + 4, 4);
+        memcpy(turned + 4, tuple, 4);
+        memcpy(turned + 8, tuple + 10, 2);
+        memcpy(turned + 10, tuple + 8, 2);
+        uint16_t ip_offset = round % 2 != 0 ? 18 : 14;
+        size_t quoted =
+            frame_make(flow, (struct shape){14, round % 3 == 0 ? 8 : 0}, turned, &random);
+        (void)frame_make(frame, (struct shape){ip_offset, 0}, tuple, &random);
+        frame[ip_offset + 9] = 1;
+        frame[ip_offset + 20] = (const uint8_t[]){3, 11, 12}[round % 3];
+        memcpy(frame + ip_offset + 28, flow + 14, quoted - 14);
+        size = ip_offset + 28 + quoted - 14;
+        assert_int_equal(nic_steer_queue(&key, bytes_of(frame, size), 64), queue);
+        assert_true(nic_steer_quotes_ipv4(bytes_of(frame, size)));
+        for (size_t cut = 0; cut < ip_offset + 52u; cut++)
+            assert_int_equal(nic_steer_queue(&key, bytes_of(frame, cut), 64), 0);
+        frame[ip_offset + 20] = 8; /* an echo request quotes nothing */
+        assert_int_equal(nic_steer_queue(&key, bytes_of(frame, size), 64), 0);
+        assert_false(nic_steer_quotes_ipv4(bytes_of(frame, size)));
+    }
+}
+
+/* The same over IPv6; neighbour discovery is everybody's, an echo request queue 0's. */
+static void icmpv6_finds_its_queue(void **state)
+{
+    (void)state;
+    struct random random;
+    uint8_t flow[256], frame[512], tuple[36], turned[36];
+    random_init_seed(&random, 1);
+    for (uint32_t round = 0; round < 200; round++) {
+        random_fill(&random, tuple, sizeof tuple);
+        memcpy(turned, tuple + 16, 16);
+        memcpy(turned + 16, tuple, 16);
+        memcpy(turned + 32, tuple + 34, 2);
+        memcpy(turned + 34, tuple + 32, 2);
+        size_t size = frame_make_ipv6(flow, tuple, NULL, 0, &random);
+        uint32_t queue = nic_steer_queue(&key, bytes_of(flow, size), 64);
+        size_t quoted = frame_make_ipv6(flow, turned, NULL, 0, &random);
+        (void)frame_make_ipv6(frame, tuple, NULL, 0, &random);
+        frame[14 + 6] = 58;
+        frame[14 + 40] = (uint8_t)(1 + round % 4);
+        memcpy(frame + 14 + 48, flow + 14, quoted - 14);
+        struct bytes view = bytes_of(frame, 14 + 48 + quoted - 14);
+        assert_int_equal(nic_steer_queue(&key, view, 64), queue);
+        assert_false(nic_steer_quotes_ipv4(view));
+        for (uint32_t type = 133; type <= 137; type++) {
+            frame[14 + 40] = (uint8_t)type;
+            assert_true(nic_steer_queue(&key, view, 64) == NIC_STEER_ALL);
+        }
+        frame[14 + 40] = 128;
+        assert_int_equal(nic_steer_queue(&key, view, 64), 0);
     }
 }
 
@@ -177,9 +295,15 @@ static void cut_frames_land_somewhere(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(tuple_alone_decides), cmocka_unit_test(tuples_spread),
-        cmocka_unit_test(key_matters),         cmocka_unit_test(exceptions_have_their_place),
-        cmocka_unit_test(ipv6_goes_by_tuple),  cmocka_unit_test(cut_frames_land_somewhere),
+        cmocka_unit_test(tuple_alone_decides),
+        cmocka_unit_test(tuples_spread),
+        cmocka_unit_test(key_matters),
+        cmocka_unit_test(exceptions_have_their_place),
+        cmocka_unit_test(ipv6_goes_by_tuple),
+        cmocka_unit_test(ipv6_headers_are_walked),
+        cmocka_unit_test(errors_follow_what_they_quote),
+        cmocka_unit_test(icmpv6_finds_its_queue),
+        cmocka_unit_test(cut_frames_land_somewhere),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
