@@ -124,18 +124,53 @@ void nic_describe(const struct nic_port *port, struct writer *into);
 
 /* ---- nic_sim: a simulated wire ---- */
 
-/* Faults of one direction of the wire; rates in millionths of packets. */
+/* How jitter_ns is meant: the most, or the mean of an exponential cut off at eight means. */
+enum nic_sim_spread { NIC_SIM_UNIFORM, NIC_SIM_EXPONENTIAL };
+
+/* Faults of one direction of the wire; rates in millionths of packets. All zero = none. */
 struct nic_sim_faults {
     uint32_t loss_ppm;
+    /* Bursts: from the good state to the bad one, back, and the loss in the bad one. */
+    uint32_t burst_start_ppm;
+    uint32_t burst_end_ppm;
+    uint32_t burst_loss_ppm;
     uint32_t duplicate_ppm;
     uint32_t reorder_ppm; /* delivered late by up to reorder_ns */
-    uint32_t corrupt_ppm; /* one bit flipped; ARP is spared, no checksum would show it */
+    /* Octets changed; ARP is spared, no checksum would show it. One bit anywhere, or bits in a
+     * stretch of corrupt_bits (at most 15, which a checksum of 16 bits always shows). */
+    uint32_t corrupt_ppm;
+    uint32_t corrupt_bits;
     uint64_t delay_ns;
-    uint64_t jitter_ns;
+    uint64_t jitter_ns; /* keeps the order */
+    enum nic_sim_spread jitter_spread;
     uint64_t reorder_ns;
-    uint32_t refuse_take_ppm;     /* nic_take says no */
+    uint64_t octets_per_second; /* of the narrowest link; 0 = no limit */
+    uint32_t queue_octets_max;  /* before it; what does not fit is lost. 0 = no limit */
+    uint32_t mark_octets;       /* a packet whose ends know ECN gets CE when more wait; 0 = never */
+    uint16_t path_mtu;          /* larger IP packets do not pass; 0 = all pass */
+    bool is_path_silent;        /* nor does a router tell their sender */
+    uint32_t refuse_take_ppm;   /* nic_take says no */
     uint32_t refuse_transmit_ppm; /* dropped as by a full ring */
-    bool judges_checksums; /* received packets carry the flags of a port that verifies */
+    bool judges_checksums;        /* received packets carry the flags of a port that verifies */
+};
+
+/* What may befall an end for a while. */
+enum nic_sim_stretch {
+    NIC_SIM_CUT,    /* what leaves it is lost */
+    NIC_SIM_CLOG,   /* what leaves it is held, and arrives in a lump when the stretch ends */
+    NIC_SIM_STARVE, /* nic_take says no */
+    NIC_SIM_JAM,    /* its transmit ring is full */
+    NIC_SIM_STRETCHES
+};
+
+/* What may befall one frame, named by its number. */
+enum nic_sim_strike {
+    NIC_SIM_STRIKE_NONE,
+    NIC_SIM_STRIKE_DROP,
+    NIC_SIM_STRIKE_TWICE,
+    NIC_SIM_STRIKE_SWAP, /* with the next to the same end; after a second it comes alone */
+    NIC_SIM_STRIKE_DELAY,
+    NIC_SIM_STRIKE_CORRUPT
 };
 
 struct nic_sim; /* a switch with up to NIC_SIM_ENDS_MAX ends, all on one segment */
@@ -148,7 +183,17 @@ void nic_sim_destroy(struct nic_sim **sim);
  * full), in order. NULL when the switch is full or the heap refused; metrics may be NULL. */
 struct nic_queue *nic_sim_end(struct nic_sim *sim, const uint8_t mac[6], uint16_t mtu,
                               struct metrics *metrics);
+/* Of every end there is and of those to come. */
 void nic_sim_set_faults(struct nic_sim *sim, const struct nic_sim_faults *faults);
+/* Of what leaves that end, and of its own calls. */
+void nic_sim_set_end_faults(struct nic_queue *end, const struct nic_sim_faults *faults);
+void nic_sim_stretch(struct nic_queue *end, enum nic_sim_stretch stretch, uint64_t until_ns);
+/* Befalls the frame that is number `frame` of all that enter the wire, counted from 0; delay_ns is
+ * added by NIC_SIM_STRIKE_DELAY. */
+void nic_sim_set_strike(struct nic_sim *sim, uint64_t frame, enum nic_sim_strike strike,
+                        uint64_t delay_ns);
+/* How many frames have entered the wire. */
+uint64_t nic_sim_frames(const struct nic_sim *sim);
 /* The virtual clock: packets due by now become receivable. */
 void nic_sim_advance(struct nic_sim *sim, uint64_t now_ns);
 /* When the next packet becomes receivable; UINT64_MAX = none under way. */

@@ -11,16 +11,20 @@
  * the heap. It is stricter than a real port on purpose: nothing leaves before nic_flush(), nothing
  * arrives before nic_sim_advance(), nobody has verified a checksum.
  *
+ * Each direction has its own faults and queue (nic_sim_path.h).
  * Flights are a binary heap ordered by (due_at_ns, serial), so equal instants keep their order.
  * One thread for the whole simulation. */
 #include "stentor/nic.h"
 #include "stentor/nic_checksum.h"
+#include "nic_sim_path.h"
 #include "nic_sim_trace.h"
 
 #define ETHERNET_SIZE 14u
 #define FRAME_EXTRA 18u /* Ethernet header and one VLAN tag */
-#define PPM 1000000u
 #define FLIGHTS_FIRST 256u
+#define SWAP_PATIENCE_NS UINT64_C(1000000000)
+#define QUOTED_MAX 548u /* an ICMP error of 576 octets: RFC 1812 section 4.3.2.3 */
+#define TOO_BIG_SIZE_MAX 1400u
 
 enum place { PLACE_TAKEN = 0x7a6b, PLACE_STAGED, PLACE_FLIGHT, PLACE_ARRIVED };
 
@@ -40,6 +44,7 @@ static_assert(offsetof(struct buffer, octets) % 16 == 0, "octets start aligned")
 struct sim_end {
     struct nic_queue queue; /* first: what the taker holds */
     struct nic_sim *sim;
+    struct nic_sim_path path; /* what leaves it */
     struct buffer *arrived_first;
     struct buffer *arrived_last;
     uint64_t last_due_at_ns; /* jitter alone does not reorder */
@@ -54,12 +59,23 @@ struct flight {
     struct buffer *buffer;
 };
 
+/* A frame that waits to be overtaken by the next to its end. */
+struct swapped {
+    struct buffer *buffer; /* NULL = none */
+    uint64_t due_at_ns;    /* when nothing overtakes it */
+};
+
 struct nic_sim {
     struct heap *heap;
     struct writer *trace; /* NULL = none */
     uint64_t now_ns;
     uint64_t serial;
-    struct nic_sim_faults faults;
+    uint64_t frame_count; /* that entered the wire */
+    uint64_t strike_frame;
+    uint64_t strike_delay_ns;
+    enum nic_sim_strike strike;
+    struct swapped swapped;
+    struct nic_sim_faults faults; /* of ends to come */
     struct random random;
     struct flight *flights;
     uint32_t flight_count;
@@ -74,17 +90,6 @@ static void count(struct sim_end *end, enum metric metric)
 {
     if (end->queue.metrics != NULL)
         metric_count(end->queue.metrics, metric);
-}
-
-static bool happens(struct nic_sim *sim, uint32_t ppm)
-{
-    return ppm != 0 && random_below(&sim->random, PPM) < ppm;
-}
-
-/* Uniform in [0, limit_ns]. */
-static uint64_t draw_ns(struct nic_sim *sim, uint64_t limit_ns)
-{
-    return limit_ns == 0 ? 0 : random_u64(&sim->random) % (limit_ns + 1);
 }
 
 static struct buffer *buffer_take(struct sim_end *end, uint16_t room)
@@ -169,70 +174,140 @@ static bool is_checked(const struct buffer *buffer)
     return buffer->octets[12] != 0x08 || buffer->octets[13] != 0x06;
 }
 
-static void flip_bit(struct nic_sim *sim, struct buffer *buffer)
+static uint64_t later(uint64_t a, uint64_t b)
 {
-    uint32_t bit = random_below(&sim->random, buffer->size * 8u);
-    buffer->octets[bit / 8] = (uint8_t)(buffer->octets[bit / 8] ^ 1u << bit % 8);
+    return a > b ? a : b;
 }
 
-static uint64_t draw_due(struct nic_sim *sim, struct sim_end *to, enum nic_sim_fate *fate)
+/* When the frame arrives that left the queue at leaves_at_ns. */
+static uint64_t draw_due(struct sim_end *from, struct sim_end *to, uint64_t leaves_at_ns,
+                         enum nic_sim_fate *fate)
 {
-    const struct nic_sim_faults *faults = &sim->faults;
-    uint64_t due_at_ns = sim->now_ns + faults->delay_ns + draw_ns(sim, faults->jitter_ns);
-    if (happens(sim, faults->reorder_ppm)) {
-        *fate |= NIC_SIM_LATE;
-        return due_at_ns + draw_ns(sim, faults->reorder_ns);
+    struct nic_sim_path *path = &from->path;
+    uint64_t due_at_ns = leaves_at_ns + nic_sim_path_delay_ns(path);
+    if (path->until_ns[NIC_SIM_CLOG] > due_at_ns) {
+        *fate |= NIC_SIM_HELD;
+        due_at_ns = path->until_ns[NIC_SIM_CLOG];
     }
-    if (due_at_ns < to->last_due_at_ns)
-        due_at_ns = to->last_due_at_ns;
-    to->last_due_at_ns = due_at_ns;
-    return due_at_ns;
+    if (nic_sim_path_happens(path, path->faults.reorder_ppm)) {
+        *fate |= NIC_SIM_LATE;
+        return due_at_ns + nic_sim_path_draw_ns(path, path->faults.reorder_ns);
+    }
+    to->last_due_at_ns = later(due_at_ns, to->last_due_at_ns);
+    return to->last_due_at_ns;
 }
 
-/* Puts one copy under way to one end. */
-static void send_copy(struct sim_end *from, struct sim_end *to, struct bytes frame,
-                      enum nic_sim_fate *fate)
+/* Puts a buffer under way, or aside if it is to be swapped with the one after it. */
+static void depart(struct sim_end *to, struct buffer *buffer, uint64_t due_at_ns, bool is_swapped,
+                   enum nic_sim_fate *fate)
 {
-    struct nic_sim *sim = from->sim;
+    struct nic_sim *sim = to->sim;
+    struct swapped *swapped = &sim->swapped;
+    if (is_swapped && swapped->buffer == NULL) {
+        *fate |= NIC_SIM_LATE;
+        buffer->place = PLACE_FLIGHT;
+        *swapped = (struct swapped){buffer, due_at_ns + SWAP_PATIENCE_NS};
+        return;
+    }
+    if (!flights_add(sim, buffer, due_at_ns)) {
+        *fate |= NIC_SIM_LOST;
+        count(to, METRIC_NIC_RX_NO_BUFFER);
+        buffer_give(sim, buffer);
+        return;
+    }
+    if (swapped->buffer == NULL || swapped->buffer->owner != to)
+        return;
+    if (!flights_add(sim, swapped->buffer, due_at_ns))
+        buffer_give(sim, swapped->buffer);
+    swapped->buffer = NULL;
+}
+
+static struct buffer *copy_for(struct sim_end *to, struct bytes frame, enum nic_sim_fate *fate)
+{
     uint16_t room = (uint16_t)(to->queue.mtu + FRAME_EXTRA);
     if (frame.size > room) {
         *fate |= NIC_SIM_TOO_LONG;
         count(to, METRIC_NIC_RX_ERRORS);
-        return;
+        return NULL;
     }
     struct buffer *copy = buffer_take(to, room);
     if (copy == NULL) {
         *fate |= NIC_SIM_LOST;
         count(to, METRIC_NIC_RX_NO_BUFFER);
-        return;
+        return NULL;
     }
     memcpy(copy->octets, frame.at, frame.size);
     copy->size = (uint16_t)frame.size;
-    if (is_checked(copy) && happens(sim, sim->faults.corrupt_ppm)) {
-        *fate |= NIC_SIM_CORRUPT;
-        flip_bit(sim, copy);
-    }
-    if (!flights_add(sim, copy, draw_due(sim, to, fate))) {
-        *fate |= NIC_SIM_LOST;
-        count(to, METRIC_NIC_RX_NO_BUFFER);
-        buffer_give(sim, copy);
-    }
+    return copy;
 }
 
-static void send_to(struct sim_end *from, struct sim_end *to, struct bytes frame)
+/* Puts one copy under way to one end. */
+static void send_copy(struct sim_end *from, struct sim_end *to, struct bytes frame,
+                      enum nic_sim_strike strike, enum nic_sim_fate *fate)
 {
     struct nic_sim *sim = from->sim;
-    enum nic_sim_fate fate = 0;
-    if (happens(sim, sim->faults.loss_ppm)) {
-        fate = NIC_SIM_LOST;
-    } else {
-        send_copy(from, to, frame, &fate);
-        if (happens(sim, sim->faults.duplicate_ppm)) {
-            fate |= NIC_SIM_TWICE;
-            send_copy(from, to, frame, &fate);
-        }
+    struct nic_sim_path *path = &from->path;
+    uint64_t leaves_at_ns;
+    bool is_deep;
+    if (!nic_sim_path_queue(path, sim->now_ns, frame.size, &leaves_at_ns, &is_deep)) {
+        *fate |= NIC_SIM_FULL;
+        return;
     }
-    nic_sim_trace_fate(sim->trace, to->queue.index, fate);
+    struct buffer *copy = copy_for(to, frame, fate);
+    if (copy == NULL)
+        return;
+    if (is_deep && nic_sim_mark(copy->octets, copy->size))
+        *fate |= NIC_SIM_MARKED;
+    bool is_struck = strike == NIC_SIM_STRIKE_CORRUPT;
+    if (is_checked(copy) && (is_struck || nic_sim_path_happens(path, path->faults.corrupt_ppm))) {
+        *fate |= NIC_SIM_CORRUPT;
+        nic_sim_path_corrupt(path, copy->octets, copy->size);
+    }
+    uint64_t due_at_ns = draw_due(from, to, leaves_at_ns, fate);
+    if (strike == NIC_SIM_STRIKE_DELAY) {
+        *fate |= NIC_SIM_LATE;
+        due_at_ns += sim->strike_delay_ns;
+    }
+    depart(to, copy, due_at_ns, strike == NIC_SIM_STRIKE_SWAP, fate);
+}
+
+/* The router on the way tells the sender, unless it is a silent one. */
+static void refuse_too_big(struct sim_end *from, struct bytes frame)
+{
+    struct nic_sim *sim = from->sim;
+    const struct nic_sim_faults *faults = &from->path.faults;
+    uint8_t octets[TOO_BIG_SIZE_MAX];
+    enum nic_sim_fate fate = 0;
+    if (faults->is_path_silent)
+        return;
+    size_t quoted_max = random_below(&sim->random, 2) == 0 ? 8 : QUOTED_MAX;
+    size_t size = nic_sim_write_too_big(frame, faults->path_mtu, quoted_max, octets, sizeof octets);
+    if (size == 0)
+        return;
+    struct buffer *copy = copy_for(from, bytes_of(octets, size), &fate);
+    if (copy != NULL)
+        depart(from, copy, sim->now_ns + faults->delay_ns, false, &fate);
+}
+
+static enum nic_sim_fate send_to(struct sim_end *from, struct sim_end *to, struct bytes frame,
+                                 enum nic_sim_strike strike)
+{
+    struct nic_sim *sim = from->sim;
+    struct nic_sim_path *path = &from->path;
+    enum nic_sim_fate fate = 0;
+    if (path->until_ns[NIC_SIM_CUT] > sim->now_ns || strike == NIC_SIM_STRIKE_DROP ||
+        nic_sim_path_loses(path))
+        return NIC_SIM_LOST;
+    if (path->faults.path_mtu != 0 && nic_sim_is_too_big(frame, path->faults.path_mtu)) {
+        refuse_too_big(from, frame);
+        return NIC_SIM_TOO_BIG;
+    }
+    send_copy(from, to, frame, strike, &fate);
+    if (strike == NIC_SIM_STRIKE_TWICE || nic_sim_path_happens(path, path->faults.duplicate_ppm)) {
+        fate |= NIC_SIM_TWICE;
+        send_copy(from, to, frame, NIC_SIM_STRIKE_NONE, &fate);
+    }
+    return fate;
 }
 
 /* A switch that knows every MAC: the owner, or all others for a group address. */
@@ -240,12 +315,15 @@ static void enter_wire(struct sim_end *from, struct bytes frame)
 {
     struct nic_sim *sim = from->sim;
     bool is_group = (frame.at[0] & 1u) != 0;
+    bool is_struck = sim->frame_count++ == sim->strike_frame;
+    enum nic_sim_strike strike = is_struck ? sim->strike : NIC_SIM_STRIKE_NONE;
     nic_sim_trace_frame(sim->trace, sim->now_ns, from->queue.index, frame);
     for (uint32_t i = 0; i < sim->end_count; i++) {
         struct sim_end *to = sim->ends[i];
         if (to == from || (!is_group && memcmp(to->queue.mac, frame.at, 6) != 0))
             continue;
-        send_to(from, to, frame);
+        enum nic_sim_fate fate = send_to(from, to, frame, strike);
+        nic_sim_trace_fate(sim->trace, to->queue.index, fate);
         if (!is_group)
             break;
     }
@@ -294,7 +372,7 @@ static uint32_t sim_receive(struct nic_queue *queue, struct packet *packets, uin
         buffer->place = PLACE_TAKEN;
         end->sim->buffers_used++;
         packets[taken] = packet_of(buffer);
-        if (end->sim->faults.judges_checksums)
+        if (end->path.faults.judges_checksums)
             packets[taken].flags = nic_checksum_judge(bytes_of(buffer->octets, buffer->size));
         count(end, METRIC_NIC_RX_PACKETS);
     }
@@ -305,7 +383,8 @@ static bool sim_take(struct nic_queue *queue, struct packet *packet)
 {
     struct sim_end *end = end_of(queue);
     struct buffer *buffer = NULL;
-    if (!happens(end->sim, end->sim->faults.refuse_take_ppm))
+    bool is_starved = end->path.until_ns[NIC_SIM_STARVE] > end->sim->now_ns;
+    if (!is_starved && !nic_sim_path_happens(&end->path, end->path.faults.refuse_take_ppm))
         buffer = buffer_take(end, (uint16_t)(queue->mtu + FRAME_EXTRA));
     if (buffer == NULL) {
         count(end, METRIC_NIC_NO_BUFFER);
@@ -348,7 +427,9 @@ static void transmit_one(struct sim_end *end, struct packet *packet)
     ASSERT(frame + size <= buffer->octets + buffer->room);
 
     bool is_oversize = size > end->queue.mtu + FRAME_EXTRA;
-    if (is_oversize || happens(end->sim, end->sim->faults.refuse_transmit_ppm)) {
+    bool is_jammed = end->path.until_ns[NIC_SIM_JAM] > end->sim->now_ns;
+    if (is_oversize || is_jammed ||
+        nic_sim_path_happens(&end->path, end->path.faults.refuse_transmit_ppm)) {
         count(end, is_oversize ? METRIC_NIC_DROP_TX_OVERSIZE : METRIC_NIC_DROP_TX_FULL);
         buffer_give(end->sim, buffer);
         return;
@@ -407,6 +488,8 @@ void nic_sim_destroy(struct nic_sim **sim)
     ASSERT(gone->buffers_used == 0);
     while (gone->flight_count != 0)
         buffer_give(gone, flights_take(gone).buffer);
+    if (gone->swapped.buffer != NULL)
+        buffer_give(gone, gone->swapped.buffer);
     for (uint32_t i = 0; i < gone->end_count; i++) {
         struct sim_end *end = gone->ends[i];
         while (end->arrived_first != NULL) {
@@ -436,6 +519,7 @@ struct nic_queue *nic_sim_end(struct nic_sim *sim, const uint8_t mac[6], uint16_
         .ops = &sim_ops, .metrics = metrics, .mtu = mtu, .index = (uint16_t)sim->end_count};
     memcpy(end->queue.mac, mac, 6);
     end->sim = sim;
+    end->path = (struct nic_sim_path){.faults = sim->faults, .random = &sim->random};
     sim->ends[sim->end_count++] = end;
     return &end->queue;
 }
@@ -443,22 +527,55 @@ struct nic_queue *nic_sim_end(struct nic_sim *sim, const uint8_t mac[6], uint16_
 void nic_sim_set_faults(struct nic_sim *sim, const struct nic_sim_faults *faults)
 {
     sim->faults = *faults;
+    for (uint32_t i = 0; i < sim->end_count; i++)
+        sim->ends[i]->path.faults = *faults;
+}
+
+void nic_sim_set_end_faults(struct nic_queue *end, const struct nic_sim_faults *faults)
+{
+    end_of(end)->path.faults = *faults;
+}
+
+void nic_sim_stretch(struct nic_queue *end, enum nic_sim_stretch stretch, uint64_t until_ns)
+{
+    ASSERT(stretch < NIC_SIM_STRETCHES);
+    end_of(end)->path.until_ns[stretch] = until_ns;
+}
+
+void nic_sim_set_strike(struct nic_sim *sim, uint64_t frame, enum nic_sim_strike strike,
+                        uint64_t delay_ns)
+{
+    sim->strike_frame = frame;
+    sim->strike = strike;
+    sim->strike_delay_ns = delay_ns;
+}
+
+uint64_t nic_sim_frames(const struct nic_sim *sim)
+{
+    return sim->frame_count;
+}
+
+static void arrive(struct buffer *buffer)
+{
+    struct sim_end *end = buffer->owner;
+    buffer->place = PLACE_ARRIVED;
+    if (end->arrived_first == NULL)
+        end->arrived_first = buffer;
+    else
+        end->arrived_last->next = buffer;
+    end->arrived_last = buffer;
 }
 
 void nic_sim_advance(struct nic_sim *sim, uint64_t now_ns)
 {
     ASSERT(now_ns >= sim->now_ns);
     sim->now_ns = now_ns;
-    while (sim->flight_count != 0 && sim->flights[0].due_at_ns <= now_ns) {
-        struct buffer *buffer = flights_take(sim).buffer;
-        struct sim_end *end = buffer->owner;
-        buffer->place = PLACE_ARRIVED;
-        if (end->arrived_first == NULL)
-            end->arrived_first = buffer;
-        else
-            end->arrived_last->next = buffer;
-        end->arrived_last = buffer;
-    }
+    while (sim->flight_count != 0 && sim->flights[0].due_at_ns <= now_ns)
+        arrive(flights_take(sim).buffer);
+    if (sim->swapped.buffer == NULL || sim->swapped.due_at_ns > now_ns)
+        return;
+    arrive(sim->swapped.buffer);
+    sim->swapped.buffer = NULL;
 }
 
 uint64_t nic_sim_next_ns(const struct nic_sim *sim)
@@ -467,7 +584,10 @@ uint64_t nic_sim_next_ns(const struct nic_sim *sim)
         if (sim->ends[i]->arrived_first != NULL)
             return sim->now_ns;
     }
-    return sim->flight_count == 0 ? UINT64_MAX : sim->flights[0].due_at_ns;
+    uint64_t next_ns = sim->swapped.buffer != NULL ? sim->swapped.due_at_ns : UINT64_MAX;
+    if (sim->flight_count != 0 && sim->flights[0].due_at_ns < next_ns)
+        next_ns = sim->flights[0].due_at_ns;
+    return next_ns;
 }
 
 void nic_sim_trace(struct nic_sim *sim, struct writer *into)

@@ -18,7 +18,11 @@ enum nic_sim_fate {
     NIC_SIM_TWICE = 2,
     NIC_SIM_LATE = 4,
     NIC_SIM_CORRUPT = 8,
-    NIC_SIM_TOO_LONG = 16
+    NIC_SIM_TOO_LONG = 16,
+    NIC_SIM_FULL = 32,
+    NIC_SIM_MARKED = 64,
+    NIC_SIM_TOO_BIG = 128,
+    NIC_SIM_HELD = 256
 };
 
 void nic_sim_trace_frame(struct writer *into, uint64_t now_ns, uint16_t from, struct bytes frame);
