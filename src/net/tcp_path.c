@@ -8,7 +8,8 @@
 
 #include "tcp.h"
 
-#define BLACKHOLE_TRIES 2u /* timeouts of one full segment before each step */
+#define BLACKHOLE_TRIES 2u      /* timeouts of one full segment before each step */
+#define BLACKHOLE_TRIES_PART 4u /* and of one that is not, which has more to do with an outage */
 #define BLACKHOLE_MSS 1220u
 
 /* RFC 1191 7.1: what a router that names no MTU may mean, below the size of the packet it quotes.
@@ -115,11 +116,15 @@ void tcp_path_input(struct net *net, const struct icmp_quoted *quoted)
 void tcp_path_timeout(struct net *net, uint32_t conn, uint32_t tries)
 {
     const struct tcp_row *row = &net->rows[conn];
-    if (tries == 0 || tries % BLACKHOLE_TRIES != 0)
+    uint32_t in_flight = row->snd_nxt - tcp_una(net, row);
+    bool is_full = in_flight >= tcp_segment_room(row);
+    uint32_t step_tries = is_full ? BLACKHOLE_TRIES : BLACKHOLE_TRIES_PART;
+    if (tries == 0 || tries % step_tries != 0)
         return;
-    if (row->snd_nxt - tcp_una(net, row) < tcp_segment_room(row))
-        return; /* what is lost was not full */
-    uint32_t step = row->mss > BLACKHOLE_MSS ? BLACKHOLE_MSS : mss_floor(row);
-    if (lower_mss(net, conn, step))
+    uint32_t options_size = row->mss - tcp_segment_room(row);
+    if (in_flight + options_size <= mss_floor(row))
+        return; /* what is lost fits everywhere */
+    bool is_step_enough = row->mss > BLACKHOLE_MSS && in_flight > BLACKHOLE_MSS;
+    if (lower_mss(net, conn, is_step_enough ? BLACKHOLE_MSS : mss_floor(row)))
         net_count(net, METRIC_TCP_BLACKHOLES);
 }
