@@ -272,21 +272,22 @@ static void send_copy(struct sim_end *from, struct sim_end *to, struct bytes fra
 }
 
 /* The router on the way tells the sender, unless it is a silent one. */
-static void refuse_too_big(struct sim_end *from, struct bytes frame)
+static enum nic_sim_fate refuse_too_big(struct sim_end *from, struct bytes frame)
 {
     struct nic_sim *sim = from->sim;
     const struct nic_sim_faults *faults = &from->path.faults;
     uint8_t octets[TOO_BIG_SIZE_MAX];
     enum nic_sim_fate fate = 0;
     if (faults->is_path_silent)
-        return;
+        return NIC_SIM_TOO_BIG;
     size_t quoted_max = random_below(&sim->random, 2) == 0 ? 8 : QUOTED_MAX;
     size_t size = nic_sim_write_too_big(frame, faults->path_mtu, quoted_max, octets, sizeof octets);
     if (size == 0)
-        return;
+        return NIC_SIM_TOO_BIG;
     struct buffer *copy = copy_for(from, bytes_of(octets, size), &fate);
     if (copy != NULL)
         depart(from, copy, sim->now_ns + faults->delay_ns, false, &fate);
+    return NIC_SIM_TOO_BIG | NIC_SIM_TOLD;
 }
 
 static enum nic_sim_fate send_to(struct sim_end *from, struct sim_end *to, struct bytes frame,
@@ -298,10 +299,8 @@ static enum nic_sim_fate send_to(struct sim_end *from, struct sim_end *to, struc
     if (path->until_ns[NIC_SIM_CUT] > sim->now_ns || strike == NIC_SIM_STRIKE_DROP ||
         nic_sim_path_loses(path))
         return NIC_SIM_LOST;
-    if (path->faults.path_mtu != 0 && nic_sim_is_too_big(frame, path->faults.path_mtu)) {
-        refuse_too_big(from, frame);
-        return NIC_SIM_TOO_BIG;
-    }
+    if (path->faults.path_mtu != 0 && nic_sim_is_too_big(frame, path->faults.path_mtu))
+        return refuse_too_big(from, frame);
     send_copy(from, to, frame, strike, &fate);
     if (strike == NIC_SIM_STRIKE_TWICE || nic_sim_path_happens(path, path->faults.duplicate_ppm)) {
         fate |= NIC_SIM_TWICE;

@@ -2,8 +2,8 @@
  *
  * See nic_sim_path.h. The narrow link is a moment: when it will have sent all that was queued; the
  * octets waiting are the time left times its rate. Bursts of loss are the two states of Gilbert and
- * Elliott. The router that answers packets too big has an address of documentation (RFC 5737,
- * 3849) and stands beside the wire: its answers are under way as long as a packet is. */
+ * Elliott. The router that answers packets too big has the sender's address but for the last octet,
+ * so a host without a gateway hears it, and stands beside the wire. */
 #include "nic_sim_path.h"
 
 #include "stentor/clock.h"
@@ -19,6 +19,7 @@
 #define PROTOCOL_ICMP 1u
 #define PROTOCOL_ICMPV6 58u
 #define CORRUPT_BITS_MAX 15u
+#define ROUTER_LAST_OCTET 254u
 
 bool nic_sim_path_happens(struct nic_sim_path *path, uint32_t ppm)
 {
@@ -143,13 +144,13 @@ bool nic_sim_is_too_big(struct bytes frame, uint16_t mtu)
 
 static void write_ipv4(struct bytes about, uint16_t mtu, uint8_t *ip, size_t icmp_size)
 {
-    static const uint8_t router[4] = {198, 51, 100, 1};
     memset(ip, 0, IPV4_SIZE + ICMP_SIZE);
     ip[0] = 0x45;
     put_u16(ip + 2, (uint32_t)(IPV4_SIZE + icmp_size));
     ip[8] = 64;
     ip[9] = PROTOCOL_ICMP;
-    memcpy(ip + 12, router, 4);
+    memcpy(ip + 12, about.at + 12, 4);
+    ip[15] = ROUTER_LAST_OCTET;
     memcpy(ip + 16, about.at + 12, 4);
     struct be16 field = nic_checksum_field(nic_checksum_add(0, bytes_of(ip, IPV4_SIZE)));
     memcpy(ip + 10, &field, sizeof field);
@@ -163,13 +164,13 @@ static void write_ipv4(struct bytes about, uint16_t mtu, uint8_t *ip, size_t icm
 
 static void write_ipv6(struct bytes about, uint16_t mtu, uint8_t *ip, size_t icmp_size)
 {
-    static const uint8_t router[16] = {0x20, 0x01, 0x0d, 0xb8, [15] = 1};
     memset(ip, 0, IPV6_SIZE + ICMP_SIZE);
     ip[0] = 0x60;
     put_u16(ip + 4, (uint32_t)icmp_size);
     ip[6] = PROTOCOL_ICMPV6;
     ip[7] = 64;
-    memcpy(ip + 8, router, 16);
+    memcpy(ip + 8, about.at + 8, 16);
+    ip[23] = ROUTER_LAST_OCTET;
     memcpy(ip + 24, about.at + 8, 16);
     uint8_t *icmp = ip + IPV6_SIZE;
     icmp[0] = 2; /* packet too big */

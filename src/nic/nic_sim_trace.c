@@ -135,9 +135,9 @@ void nic_sim_trace_frame(struct writer *into, uint64_t now_ns, uint16_t from, st
 
 void nic_sim_trace_fate(struct writer *into, uint16_t to, enum nic_sim_fate fate)
 {
-    static const char *const words[] = {" lost@",    " twice@",    " late@",
-                                        " corrupt@", " too-long@", " full@",
-                                        " marked@",  " too-big@",  " held@"};
+    static const char *const words[] = {" lost@",     " twice@", " late@",   " corrupt@",
+                                        " too-long@", " full@",  " marked@", " too-big@",
+                                        " held@",     " told@"};
     if (into == NULL)
         return;
     for (uint32_t i = 0; i < ARRAY_COUNT(words); i++) {

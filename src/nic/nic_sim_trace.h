@@ -22,7 +22,8 @@ enum nic_sim_fate {
     NIC_SIM_FULL = 32,
     NIC_SIM_MARKED = 64,
     NIC_SIM_TOO_BIG = 128,
-    NIC_SIM_HELD = 256
+    NIC_SIM_HELD = 256,
+    NIC_SIM_TOLD = 512 /* a router told the sender why */
 };
 
 void nic_sim_trace_frame(struct writer *into, uint64_t now_ns, uint16_t from, struct bytes frame);

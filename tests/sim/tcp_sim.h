@@ -4,7 +4,8 @@
  * random, on one simulated wire under a virtual clock, in one thread. What happens is drawn from
  * the seed alone.
  *
- *   tcp_world.c  draws a world from a seed, moves its clock, judges how it ended
+ *   tcp_draw.c   what a seed means
+ *   tcp_world.c  makes the world, moves its clock, judges how it ended
  *   tcp_host.c   one host and the tap between its net and the wire
  *   tcp_call.c   connections and what the application does on them
  *   tcp_watch.c  what must hold after each turn and of each packet sent
@@ -21,6 +22,15 @@
 #define TCP_SIM_HOSTS 2u
 #define TCP_SIM_CALLS_MAX 12u
 #define TCP_SIM_PORT 5222u
+#define TCP_SIM_STRETCHES_MAX 16u
+#define TCP_SIM_START_NS (1000 * NS_PER_SECOND)
+/* Less than anything that gives a peer up. */
+#define TCP_SIM_FAULTS_NS_MAX (20 * NS_PER_SECOND)
+#define TCP_SIM_KEEPALIVE_IDLE_NS (30 * NS_PER_SECOND)
+#define TCP_SIM_KEEPALIVE_INTERVAL_NS (5 * NS_PER_SECOND)
+#define TCP_SIM_KEEPALIVE_PROBES 6u
+#define TCP_SIM_USER_TIMEOUT_NS (300 * NS_PER_SECOND)
+#define TCP_SIM_TIME_WAIT_NS (60 * NS_PER_SECOND)
 #define TCP_SIM_RTO_MAX_NS ((uint64_t)TCP_RTO_US_MAX * NS_PER_US)
 
 struct tcp_sim;
@@ -117,6 +127,17 @@ struct call {
     struct side sides[TCP_SIM_HOSTS];
 };
 
+/* enum nic_sim_stretch, and one more that the tap plays. */
+#define STRETCH_SQUEEZE NIC_SIM_STRETCHES
+#define STRETCH_KINDS (NIC_SIM_STRETCHES + 1)
+
+struct stretch {
+    uint32_t kind;
+    uint32_t host;
+    uint64_t at_ns;
+    uint64_t until_ns;
+};
+
 struct tcp_sim {
     uint64_t seed;
     struct world_outcome *outcome;
@@ -126,8 +147,11 @@ struct tcp_sim {
     struct host hosts[TCP_SIM_HOSTS];
     struct call calls[TCP_SIM_CALLS_MAX];
     uint32_t call_count;
-    struct nic_sim_faults faults; /* until quiet_at_ns */
-    struct nic_sim_faults calm;   /* from then on */
+    struct nic_sim_faults faults[TCP_SIM_HOSTS];     /* until quiet_at_ns */
+    struct nic_sim_faults calm[TCP_SIM_HOSTS];       /* from then on */
+    struct stretch stretches[TCP_SIM_STRETCHES_MAX]; /* by at_ns */
+    uint32_t stretch_count;
+    uint32_t stretch_at; /* the next to begin */
     uint64_t start_ns;
     uint64_t now_ns;
     uint64_t quiet_at_ns;    /* faults stop */
@@ -140,6 +164,11 @@ struct tcp_sim {
 void tcp_sim_blame(struct tcp_sim *sim, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 bool tcp_sim_is_blamed(const struct tcp_sim *sim);
+
+/* ---- tcp_draw.c ---- */
+
+/* Fills in what depends on the seed alone; returns the limits of both stacks. */
+struct net_options tcp_sim_draw(struct tcp_sim *sim);
 
 /* ---- tcp_host.c ---- */
 
