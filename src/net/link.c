@@ -86,6 +86,14 @@ bool link_has_vlan(const struct net_link *link, uint16_t vlan)
     return false;
 }
 
+bool link_has_ipv6(const struct net_link *link, uint16_t vlan)
+{
+    for (uint32_t i = 0; i < link->local_count; i++)
+        if (link->locals[i].vlan == vlan && !net_address_is_ipv4(&link->locals[i].address))
+            return true;
+    return false;
+}
+
 bool link_is_near(const struct net_link *link, uint16_t vlan, const struct net_address *address)
 {
     if (net_address_is_link_local(address))

@@ -45,6 +45,7 @@ uint16_t link_find(const struct net_link *link, const struct net_address *addres
 /* One of our addresses on any VLAN. */
 bool link_is_ours(const struct net_link *link, const struct net_address *address);
 bool link_has_vlan(const struct net_link *link, uint16_t vlan);
+bool link_has_ipv6(const struct net_link *link, uint16_t vlan);
 /* Reached without a router from the VLAN. Every link-local address is. */
 bool link_is_near(const struct net_link *link, uint16_t vlan, const struct net_address *address);
 /* The ready address of ours to speak to `remote` from, on that VLAN or LINK_VLAN_ANY: one it is

@@ -31,13 +31,6 @@ size_t net_arena_bytes(const struct net_options *options)
     return bytes + ARENA_SLACK;
 }
 
-static void set_link(struct net *net)
-{
-    link_init(&net->link, &net->options);
-    for (uint32_t i = 0; i < net->link.local_count && net->options.router_count != 0; i++)
-        net->link.locals[i].router = ARP_GATEWAY;
-}
-
 static void set_limits(struct net *net)
 {
     const struct net_options *options = &net->options;
@@ -80,7 +73,7 @@ enum error net_create(struct net **made, const struct net_options *options, uint
         return ERROR_NO_MEMORY;
     net->options = *options;
     net->now_ns = now_ns;
-    set_link(net);
+    link_init(&net->link, &net->options);
     enum error error = take_tables(net);
     if (error == ERROR_NONE)
         error = tcp_init(net);
@@ -91,6 +84,8 @@ enum error net_create(struct net **made, const struct net_options *options, uint
     set_limits(net);
     tcp_cookie_init(&net->cookie, options->random, &options->key, now_ns);
     arp_start(net);
+    ndp_start(net);
+    neighbour_start(net);
     *made = net;
     return ERROR_NONE;
 }
@@ -164,7 +159,7 @@ static void input_segment(struct net *net, struct burst *burst, uint32_t i,
     if (IS_UNLIKELY(burst->changes != net->table.changes))
         conn = tcp_table_find(&net->table, net->rows, segment->hash, &segment->key);
     if (conn != POOL_NONE)
-        arp_confirm(net, &segment->key.remote, net->rows[conn].neighbour, segment->source_mac);
+        neighbour_confirm(net, &net->rows[conn], segment->source_mac);
     tcp_input(net, &burst->packets[i], segment, conn, events);
 }
 
@@ -181,14 +176,14 @@ static void input_frame(struct net *net, struct burst *burst, uint32_t i, struct
         net_count(net, frame->reason);
         break;
     case FRAME_ARP:
-        arp_input(net, packet, frame->arp);
+        arp_input(net, packet, frame);
         break;
     case FRAME_ICMP:
     case FRAME_ICMP6:
         icmp_input(net, packet, frame);
         break;
     case FRAME_NDP:
-        net_count(net, METRIC_NET_DROP_ICMP_OTHER);
+        ndp_input(net, packet, frame);
         break;
     case FRAME_TCP:
         input_segment(net, burst, i, events);
@@ -251,7 +246,8 @@ void net_release(struct net *net, uint64_t now_ns)
 void net_timers(struct net *net, uint64_t now_ns, struct net_events *events)
 {
     net->now_ns = now_ns;
-    arp_timers(net);
+    neighbour_timers(net);
+    ndp_timers(net);
     tcp_timers(net, events);
 }
 
@@ -265,9 +261,11 @@ void net_flush(struct net *net, uint64_t now_ns)
 
 uint64_t net_next_ns(const struct net *net, uint64_t now_ns)
 {
-    uint64_t arp_ns = arp_next_ns(net);
+    uint64_t neighbour_ns = neighbour_next_ns(net);
+    uint64_t ndp_ns = ndp_next_ns(net);
     uint64_t tcp_ns = tcp_next_ns(net);
-    uint64_t next_ns = arp_ns < tcp_ns ? arp_ns : tcp_ns;
+    uint64_t next_ns = neighbour_ns < tcp_ns ? neighbour_ns : tcp_ns;
+    next_ns = ndp_ns < next_ns ? ndp_ns : next_ns;
     return next_ns > now_ns ? next_ns : now_ns;
 }
 
@@ -298,7 +296,7 @@ uint32_t net_row_open(struct net *net, const struct tcp_key *key, uint64_t hash)
                                        .local_port = key->local_port,
                                        .local = key->local,
                                        .hot = TCP_HOT_NONE,
-                                       .neighbour = ARP_NONE};
+                                       .neighbour = NEIGHBOUR_NONE};
     if (tcp_table_insert(&net->table, hash, conn))
         return conn;
     net_count(net, METRIC_NET_REFUSED_TABLE);

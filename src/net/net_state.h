@@ -11,6 +11,8 @@
 
 #include "arp.h"
 #include "ip.h"
+#include "ndp.h"
+#include "neighbour.h"
 #include "tcp_cookie.h"
 #include "tcp_limit.h"
 #include "tcp_row.h"
@@ -54,7 +56,10 @@ struct net {
     uint32_t held_count;
     struct packet held[NET_HELD_MAX]; /* received; views point into them until net_release() */
 
-    struct arp_cache arp;
+    struct neighbours neighbours;
+    uint32_t router_count; /* of the options and learned */
+    struct ndp ndp;
+    uint64_t arp_defended_at_ns;
 };
 
 static inline bool net_is_listening(const struct net *net, uint16_t port)

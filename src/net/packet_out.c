@@ -100,7 +100,7 @@ static uint8_t *write_headers(struct net *net, struct packet *packet, const stru
 uint8_t *net_packet_begin(struct net *net, struct tcp_row *row, struct packet *packet)
 {
     struct tcp_key key = {row->remote, row->remote_port, row->local_port, row->local};
-    const uint8_t *mac = arp_resolve(net, &row->remote, &row->neighbour);
+    const uint8_t *mac = neighbour_resolve(net, row->local, &row->remote, &row->neighbour);
     if (mac == NULL) {
         net_count(net, METRIC_NET_DROP_NEIGHBOUR);
         return NULL;

@@ -168,7 +168,7 @@ static uint32_t accept_row(struct net *net, const struct tcp_segment *segment,
     row->snd_nxt = segment->ack;
     row->rcv_nxt = segment->seq;
     settle(net, row, options, segment->window);
-    row->neighbour = arp_learn(net, &row->remote, segment->source_mac);
+    row->neighbour = neighbour_learn(net, row->local, &row->remote, segment->source_mac);
     tcp_set_state(net, conn, TCP_ESTABLISHED);
     tcp_keepalive_start(net, conn);
     trace_add(net->options.trace, net->now_ns, net_handle(net, conn), TRACE_TCP_ACCEPT,
@@ -326,6 +326,11 @@ uint32_t tcp_connect(struct net *net, struct net_address address, uint16_t port,
         return POOL_NONE;
     }
     struct tcp_key key = {.remote = address, .remote_port = port};
+    key.local = link_source(&net->link, LINK_VLAN_ANY, &address);
+    if (key.local == LINK_LOCAL_NONE) {
+        net_count(net, METRIC_NET_DROP_NO_ROUTE);
+        return POOL_NONE;
+    }
     uint32_t conn = open_ephemeral(net, &key);
     if (conn == POOL_NONE)
         return POOL_NONE;

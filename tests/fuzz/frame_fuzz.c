@@ -27,7 +27,7 @@ static struct trace trace;
 static struct random random_;
 static struct net *net;
 static struct net_events events;
-static struct arp_cache fresh; /* what each frame starts with */
+static struct neighbours fresh; /* what each frame starts with */
 
 static void start(void)
 {
@@ -66,7 +66,7 @@ static void start(void)
                     net_listen(net, OUR_PORT) == ERROR_NONE;
     ASSERT(is_ready);
     net_flush(net, NOW_NS);
-    fresh = net->arp;
+    fresh = net->neighbours;
 }
 
 static void input(struct bytes frame, uint16_t flags)
@@ -129,7 +129,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *octets, size_t size)
         return 0;
     if (net == NULL)
         start();
-    net->arp = fresh;
+    net->neighbours = fresh;
     uint32_t conn = open_connection();
 
     uint8_t frame[FAKE_BUFFER_SIZE];

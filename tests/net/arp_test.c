@@ -27,6 +27,7 @@ static int set_up(void **state)
     net.options.metrics = &nic.metrics;
     net.options.key = (struct siphash_key){11, 12};
     net.link = test_link();
+    net.link.locals[0].router = LINK_ROUTER_NONE;
     net.options.router_count = 1;
     net.options.routers[0].address = net_address_of_ipv4(GATEWAY_IPV4);
     net.now_ns = 1000 * SECOND;
@@ -48,18 +49,31 @@ static bool input(uint16_t operation, const uint8_t *sender_mac, uint32_t sender
     write_ethernet(&into, every_mac, sender_mac, ETHERNET_TYPE_ARP);
     write_arp(&into, operation, sender_mac, sender, target);
     struct packet packet = fake_nic_frame(&nic, bytes_of(octets, sizeof octets), 0);
-    arp_input(&net, &packet, bytes_of(packet.frame + 14, packet.size - 14u));
+    struct frame frame = {.kind = FRAME_ARP, .arp = bytes_of(packet.frame + 14, packet.size - 14u)};
+    arp_input(&net, &packet, &frame);
     bool is_answered = packet.frame == NULL;
     fake_nic_done(&nic, &packet);
     net_packets_flush(&net);
     return is_answered;
 }
 
+static void start(void)
+{
+    arp_start(&net);
+    neighbour_start(&net);
+}
+
+static void confirm(const struct net_address *remote, uint16_t hint, const uint8_t *mac)
+{
+    struct tcp_row row = {.remote = *remote, .neighbour = hint};
+    neighbour_confirm(&net, &row, mac);
+}
+
 static const uint8_t *resolve(uint32_t number)
 {
     struct net_address address = net_address_of_ipv4(number);
-    uint16_t hint = ARP_NONE;
-    const uint8_t *mac = arp_resolve(&net, &address, &hint);
+    uint16_t hint = NEIGHBOUR_NONE;
+    const uint8_t *mac = neighbour_resolve(&net, 0, &address, &hint);
     net_packets_flush(&net);
     return mac;
 }
@@ -92,13 +106,13 @@ static int64_t count_of(enum metric metric)
 static void starts(void **state)
 {
     (void)state;
-    arp_start(&net);
+    start();
     net_packets_flush(&net);
     assert_int_equal(nic.sent_count, 2);
     assert_request(&nic.sent[0], every_mac, OUR_IPV4);
     assert_request(&nic.sent[1], every_mac, GATEWAY_IPV4);
     nic.queue.index = 1;
-    arp_start(&net);
+    start();
     net_packets_flush(&net);
     assert_int_equal(nic.sent_count, 3);
 }
@@ -145,19 +159,19 @@ static void asks_and_learns(void **state)
 static void goes_by_the_gateway(void **state)
 {
     (void)state;
-    arp_start(&net);
+    start();
     assert_null(resolve(FAR_IPV4));
     input(ARP_REPLY, other_mac, GATEWAY_IPV4, OUR_IPV4);
     assert_memory_equal(resolve(FAR_IPV4), other_mac, 6);
     struct net_address far = net_address_of_ipv4(FAR_IPV4);
     uint16_t hint = 77;
-    assert_non_null(arp_resolve(&net, &far, &hint));
-    assert_int_equal(hint, ARP_GATEWAY);
-    assert_int_equal(arp_learn(&net, &far, peer_mac), ARP_GATEWAY);
+    assert_non_null(neighbour_resolve(&net, 0, &far, &hint));
+    assert_int_equal(hint, NEIGHBOUR_ROUTERS);
+    assert_int_equal(neighbour_learn(&net, 0, &far, peer_mac), NEIGHBOUR_ROUTERS);
     assert_memory_equal(resolve(FAR_IPV4), other_mac, 6);
-    net.options.router_count = 0;
+    net.link.locals[0].router = LINK_ROUTER_NONE;
     assert_null(resolve(FAR_IPV4));
-    assert_int_equal(arp_learn(&net, &far, peer_mac), ARP_NONE);
+    assert_int_equal(neighbour_learn(&net, 0, &far, peer_mac), NEIGHBOUR_NONE);
 }
 
 /* A reply nobody asked for, and a reply to somebody else, change nothing and are counted. */
@@ -179,7 +193,7 @@ static void ignores_unsolicited_replies(void **state)
 static void gateway_is_not_taken_over(void **state)
 {
     (void)state;
-    arp_start(&net);
+    start();
     input(ARP_REPLY, other_mac, GATEWAY_IPV4, OUR_IPV4);
     net.now_ns += 10 * SECOND;
     for (uint32_t i = 0; i < 50; i++) {
@@ -200,13 +214,13 @@ static void gateway_is_not_taken_over(void **state)
 static void gateway_is_replaced_when_silent(void **state)
 {
     (void)state;
-    arp_start(&net);
+    start();
     input(ARP_REPLY, other_mac, GATEWAY_IPV4, OUR_IPV4);
     uint32_t before = nic.sent_count;
-    assert_int_equal(arp_next_ns(&net), net.now_ns + ARP_CONFIRM_NS);
+    assert_int_equal(neighbour_next_ns(&net), net.now_ns + NEIGHBOUR_CONFIRM_NS);
     for (uint32_t i = 0; i < 4; i++) {
-        net.now_ns = arp_next_ns(&net);
-        arp_timers(&net);
+        net.now_ns = neighbour_next_ns(&net);
+        neighbour_timers(&net);
     }
     net_packets_flush(&net);
     assert_int_equal(nic.sent_count - before, 4);
@@ -223,20 +237,20 @@ static void learns_from_handshakes(void **state)
 {
     (void)state;
     struct net_address peer = net_address_of_ipv4(PEER_IPV4);
-    uint16_t hint = arp_learn(&net, &peer, peer_mac);
+    uint16_t hint = neighbour_learn(&net, 0, &peer, peer_mac);
     assert_memory_equal(resolve(PEER_IPV4), peer_mac, 6);
-    assert_int_equal(arp_learn(&net, &peer, other_mac), hint);
+    assert_int_equal(neighbour_learn(&net, 0, &peer, other_mac), hint);
     assert_memory_equal(resolve(PEER_IPV4), peer_mac, 6);
 
     uint32_t before = nic.sent_count;
     for (uint32_t i = 0; i < 10; i++) {
-        net.now_ns += ARP_CONFIRM_NS / 2;
-        arp_confirm(&net, &peer, hint, peer_mac);
+        net.now_ns += NEIGHBOUR_CONFIRM_NS / 2;
+        confirm(&peer, hint, peer_mac);
         assert_non_null(resolve(PEER_IPV4));
     }
     assert_true(nic.sent_count <= before + 1); /* the doubt about other_mac, nothing since */
-    net.now_ns += ARP_CONFIRM_NS;
-    arp_confirm(&net, &peer, hint, other_mac);
+    net.now_ns += NEIGHBOUR_CONFIRM_NS;
+    confirm(&peer, hint, other_mac);
     assert_non_null(resolve(PEER_IPV4));
     assert_request(last_sent(), peer_mac, PEER_IPV4);
 }
@@ -247,24 +261,25 @@ static void evicts_and_repairs(void **state)
     (void)state;
     net.link.locals[0].mask[1] = UINT64_C(0xffffffffff); /* 10.0.0.0/8 */
     struct net_address first = net_address_of_ipv4(0x0a100000u);
-    uint16_t hint = arp_learn(&net, &first, peer_mac);
-    assert_ptr_equal(arp_resolve(&net, &first, &hint), net.arp.rows[hint].mac);
-    for (uint32_t i = 1; i < 3 * ARP_GATEWAY; i++) {
+    uint16_t hint = neighbour_learn(&net, 0, &first, peer_mac);
+    assert_ptr_equal(neighbour_resolve(&net, 0, &first, &hint), net.neighbours.rows[hint].mac);
+    for (uint32_t i = 1; i < 3 * NEIGHBOUR_ROUTERS; i++) {
         struct net_address address = net_address_of_ipv4(0x0a100000u + i);
         net.now_ns += 1000;
-        uint16_t id = arp_learn(&net, &address, other_mac);
-        assert_true(id < ARP_GATEWAY);
-        assert_memory_equal(arp_resolve(&net, &address, &id), other_mac, 6);
+        uint16_t id = neighbour_learn(&net, 0, &address, other_mac);
+        assert_true(id < NEIGHBOUR_ROUTERS);
+        assert_memory_equal(neighbour_resolve(&net, 0, &address, &id), other_mac, 6);
     }
     uint16_t stale = hint;
-    assert_null(arp_resolve(&net, &first, &hint)); /* evicted, asked again, not other_mac */
-    assert_true(hint < ARP_GATEWAY);
+    assert_null(
+        neighbour_resolve(&net, 0, &first, &hint)); /* evicted, asked again, not other_mac */
+    assert_true(hint < NEIGHBOUR_ROUTERS);
     input(ARP_REPLY, peer_mac, 0x0a100000u, OUR_IPV4);
-    assert_memory_equal(arp_resolve(&net, &first, &stale), peer_mac, 6);
+    assert_memory_equal(neighbour_resolve(&net, 0, &first, &stale), peer_mac, 6);
     assert_int_equal(stale, hint);
     for (uint32_t any = 0; any <= UINT16_MAX; any += 13) {
         uint16_t wrong = (uint16_t)any;
-        assert_memory_equal(arp_resolve(&net, &first, &wrong), peer_mac, 6);
+        assert_memory_equal(neighbour_resolve(&net, 0, &first, &wrong), peer_mac, 6);
     }
 }
 
@@ -294,7 +309,8 @@ static void survives_malformed_frames(void **state)
         struct writer into = writer_of(octets, sizeof octets);
         write_arp(&into, ARP_REQUEST, peer_mac, PEER_IPV4, OUR_IPV4);
         struct packet packet = fake_nic_frame(&nic, bytes_of(octets, size), size);
-        arp_input(&net, &packet, bytes_of(packet.frame, packet.size));
+        struct frame frame = {.kind = FRAME_ARP, .arp = bytes_of(packet.frame, packet.size)};
+        arp_input(&net, &packet, &frame);
         assert_non_null(packet.frame);
         fake_nic_done(&nic, &packet);
     }
@@ -304,7 +320,8 @@ static void survives_malformed_frames(void **state)
         write_arp(&into, ARP_REQUEST, peer_mac, PEER_IPV4, OUR_IPV4);
         octets[octet] ^= 0x80;
         struct packet packet = fake_nic_frame(&nic, bytes_of(octets, sizeof octets), 0);
-        arp_input(&net, &packet, bytes_of(packet.frame, packet.size));
+        struct frame frame = {.kind = FRAME_ARP, .arp = bytes_of(packet.frame, packet.size)};
+        arp_input(&net, &packet, &frame);
         assert_non_null(packet.frame);
         fake_nic_done(&nic, &packet);
     }

@@ -57,7 +57,7 @@ static void builds_fresh_packets(void **state)
 {
     (void)state;
     struct net_address peer = net_address_of_ipv4(PEER_IPV4);
-    struct tcp_row row = {.remote = peer, .neighbour = arp_learn(&net, &peer, peer_mac)};
+    struct tcp_row row = {.remote = peer, .neighbour = neighbour_learn(&net, 0, &peer, peer_mac)};
     struct packet packet;
     uint8_t *at = net_packet_begin(&net, &row, &packet);
     assert_non_null(at);
@@ -79,7 +79,7 @@ static void flushes_a_full_burst(void **state)
 {
     (void)state;
     struct net_address peer = net_address_of_ipv4(PEER_IPV4);
-    struct tcp_row row = {.remote = peer, .neighbour = arp_learn(&net, &peer, peer_mac)};
+    struct tcp_row row = {.remote = peer, .neighbour = neighbour_learn(&net, 0, &peer, peer_mac)};
     for (uint32_t i = 0; i < NIC_BURST_MAX; i++) {
         struct packet packet;
         assert_int_equal(nic.sent_count, 0);
@@ -94,13 +94,13 @@ static void refuses_by_value(void **state)
 {
     (void)state;
     struct net_address peer = net_address_of_ipv4(PEER_IPV4);
-    struct tcp_row row = {.remote = peer, .neighbour = ARP_NONE};
+    struct tcp_row row = {.remote = peer, .neighbour = NEIGHBOUR_NONE};
     struct packet packet;
     assert_null(net_packet_begin(&net, &row, &packet));
     assert_int_equal(metric_get(&nic.metrics, METRIC_NET_DROP_NEIGHBOUR), 1);
     net_packets_flush(&net);
     assert_int_equal(nic.sent_count, 1); /* the question */
-    arp_learn(&net, &peer, peer_mac);
+    neighbour_learn(&net, 0, &peer, peer_mac);
     nic.refuses_take = true;
     assert_null(net_packet_begin(&net, &row, &packet));
     assert_int_equal(metric_get(&nic.metrics, METRIC_NET_DROP_BUFFER), 1);

@@ -179,7 +179,7 @@ static uint32_t connect_out(void)
     script_open(&script);
     script_start(&script);
     struct net_address peer = net_address_of_ipv4(PEER_IPV4);
-    arp_learn(script.net, &peer, peer_mac);
+    neighbour_learn(script.net, 0, &peer, peer_mac);
     uint32_t conn = tcp_connect(script.net, peer, 80, script.now_ns);
     assert_int_not_equal(conn, POOL_NONE);
     script_turn(&script);
