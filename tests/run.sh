@@ -107,6 +107,8 @@ interop() {
     scripted wire /usr/bin/python3 "$root/tests/wire/linux_peer.py"
     stage "wire: Linux and Stentor over bad networks"
     scripted wire-matrix /usr/bin/python3 "$root/tests/wire/linux_matrix.py"
+    stage "differential: the same scripts into the Linux kernel over TUN"
+    scripted differential /usr/bin/python3 "$root/tests/script/differential.py"
     stage "interop: real client libraries over TAP"
     scripted interop /usr/bin/python3 "$root/tests/interop/clients.py"
     stage "interop: start, stop, death, full disks"

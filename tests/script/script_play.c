@@ -172,7 +172,9 @@ static void judge_frame(struct play *play, const struct script_step *step,
 static void expect_frame(struct play *play, const struct script_step *step)
 {
     uint64_t until_ns = instant(play, step, step->until_ns);
-    uint64_t slack_ns = play->record != NULL ? RECORD_SLACK_NS : PLAY_TOLERANCE_NS;
+    uint64_t slack_ns = PLAY_TOLERANCE_NS;
+    if (play->record != NULL) /* a stack may be half as patient again */
+        slack_ns = RECORD_SLACK_NS + (step->is_absolute ? 0 : step->until_ns / 2);
     finish_turn(play);
     if (play->taken == play->frame_count && play->now_ns < until_ns + slack_ns)
         play->side->advance(play, until_ns + slack_ns, true);
@@ -423,6 +425,20 @@ static void refuse_untold(struct play *play)
     }
 }
 
+/* Steps that cannot make anything leave are not worth a line. */
+static void record_step(struct play *play, const struct script_step *step)
+{
+    static const char *const quiet[] = {"set",     "accept", "read", "expect", "state",
+                                        "counter", "usage",  "use",  "isn",    "port"};
+    if (play->record == NULL)
+        return;
+    for (uint32_t i = 0; step->kind == SCRIPT_COMMAND && i < sizeof quiet / sizeof quiet[0]; i++)
+        if (strcmp(step->words[0], quiet[i]) == 0)
+            return;
+    play->record_line = step->line;
+    fprintf(play->record, "%u @ %.4f\n", play->record_line, (double)play->now_ns / 1e9);
+}
+
 static void run_steps(struct play *play)
 {
     for (uint32_t i = 0; i < play->script->step_count && play->fault[0] == 0;) {
@@ -432,7 +448,7 @@ static void run_steps(struct play *play)
             expect_frame(play, step);
         } else {
             go_to(play, instant(play, step, step->has_time ? step->from_ns : 0));
-            play->record_line = step->line;
+            record_step(play, step);
             if (play->fault[0] == 0 && step->kind == SCRIPT_IN)
                 count = send_burst(play, i);
             else if (play->fault[0] == 0)
@@ -463,6 +479,7 @@ void play_run(struct play *play, const struct script *script, const struct play_
     settle(play, script);
     if (play->fault[0] == 0 && side->open(play)) {
         run_steps(play);
+        play->record = NULL; /* the end is no part of the script */
         side->close(play);
     }
     for (uint32_t i = 0; i < play->frame_count; i++)

@@ -37,6 +37,7 @@ struct play_flow {
     uint32_t conn;   /* of our stack; POOL_NONE none */
     int descriptor;  /* of the kernel's; -1 none */
     bool is_connecting;
+    bool is_at_end; /* the kernel said so */
     /* what the application has seen, and how much of it the script spoke of */
     uint32_t accepted, accepted_told;
     uint32_t connected, connected_told;

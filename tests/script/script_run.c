@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * script_run [--record] [--linux] [--case NAME] FILE|FOLDER...
+ * script_run [--record] [--linux] [--list] [--case NAME] FILE|FOLDER...
  * Plays every case against our stack in virtual time and prints "ok NAME" or "FAIL NAME: line N:
  * expected ... got ..."; exit 1 when one failed or there was none. --record writes down what
- * happened instead of judging it; --linux does so with the kernel (root, real time). */
+ * happened instead of judging it; --linux does so with the kernel (root, real time). --list prints
+ * the names, and how many seconds each takes. */
 #include <dirent.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,6 +17,7 @@
 struct runner {
     const struct play_side *side;
     bool is_recording;
+    bool is_listing;
     const char *only;
     uint32_t ok_count;
     uint32_t failed_count;
@@ -23,12 +25,31 @@ struct runner {
     char *files[FILES_MAX];
 };
 
+/* Not counting what a stack adds by itself. */
+static double seconds_of(const struct script *script)
+{
+    double seconds = 0;
+    for (uint32_t i = 0; i < script->step_count; i++) {
+        const struct script_step *step = &script->steps[i];
+        seconds += step->is_absolute ? 0 : (double)step->until_ns / 1e9;
+        if (step->kind == SCRIPT_COMMAND && step->word_count > 1 &&
+            strcmp(step->words[0], "silence") == 0)
+            seconds += strtod(step->words[1], NULL);
+    }
+    return seconds;
+}
+
 static void run_case(void *owner, const struct script *script, const char *fault)
 {
     struct runner *runner = owner;
     static struct play play;
     if (runner->only != NULL && strcmp(runner->only, script->name) != 0)
         return;
+    if (runner->is_listing) {
+        printf("%s %.3f\n", script->name, seconds_of(script));
+        runner->ok_count++;
+        return;
+    }
     if (runner->is_recording)
         printf("case %s\n", script->name);
     if (fault[0] == 0) {
@@ -87,6 +108,8 @@ int main(int count, char **arguments)
     for (int i = 1; i < count; i++) {
         if (strcmp(arguments[i], "--record") == 0)
             runner.is_recording = true;
+        else if (strcmp(arguments[i], "--list") == 0)
+            runner.is_listing = true;
         else if (strcmp(arguments[i], "--linux") == 0)
             runner.side = &play_linux;
         else if (strcmp(arguments[i], "--case") == 0 && i + 1 < count)
@@ -100,7 +123,7 @@ int main(int count, char **arguments)
         (void)script_read_file(runner.files[i], &reader);
         free(runner.files[i]);
     }
-    if (!runner.is_recording)
+    if (!runner.is_recording && !runner.is_listing)
         printf("%u passed, %u failed\n", runner.ok_count, runner.failed_count);
     return runner.failed_count == 0 && runner.ok_count != 0 ? 0 : 1;
 }
