@@ -4,13 +4,14 @@
  *
  *   passive: SYN -> SYN-ACK with a cookie, nothing kept -> ACK with it -> row, ESTABLISHED
  *   active:  tcp_connect -> row and extension, SYN_SENT -> SYN-ACK -> ESTABLISHED
+ *            SYN_SENT, a SYN crosses ours -> SYN-ACK out, still SYN_SENT -> SYN-ACK or ACK
  *
  * A refused accept (rate, rows, address) is a dropped segment: the peer's retransmission carries
  * the same cookie and asks again. A row opened by a cookie is parked; its first segment goes on
  * through the steps like any other. ECN is agreed to only with timestamps, whose mark remembers it.
- * Simultaneous open is not answered: an
- * active opener is us testing ourselves, and nobody opens towards a client. RFC 9293 3.5, 3.10.7.1
- * (CLOSED), 3.10.7.2 (LISTEN), 3.10.7.3 (SYN_SENT), RFC 4987 3.6, RFC 6528. */
+ * Simultaneous open (RFC 9293 figure 8) needs no SYN_RCVD: a crossing SYN is only noted, and who
+ * acknowledges our SYN by a SYN-ACK is believed more than it. RFC 9293 3.5, 3.10.7.1 (CLOSED),
+ * 3.10.7.2 (LISTEN), 3.10.7.3 (SYN_SENT), RFC 4987 3.6, RFC 6528. */
 #include "tcp.h"
 
 #define CONNECT_PORT_TRIES_MAX 64u
@@ -285,30 +286,48 @@ static uint32_t open_ephemeral(struct net *net, struct tcp_key *key)
     return POOL_NONE;
 }
 
+/* Our SYN, or with TCP_ACK what answers one that crossed it. False when no packet was to be had. */
+static bool write_syn(struct net *net, uint32_t conn, uint8_t flags)
+{
+    struct tcp_row *row = &net->rows[conn];
+    struct packet packet;
+    uint8_t *at = net_packet_begin(net, row, &packet);
+    if (at == NULL)
+        return false;
+    bool is_answer = (flags & TCP_ACK) != 0;
+    struct tcp_key key = tcp_row_key(row);
+    struct tcp_offer ours = {our_mss(net, &key.remote), net->tcp->rcv_scale, true, false};
+    struct tcp_options stamps = {.ts_value = tcp_timestamp(net, &key)};
+    bool has_stamps = true;
+    if (is_answer) { /* what the peer offers, too */
+        if ((row->flags & TCP_ROW_WINDOW_SCALE) == 0)
+            ours.scale = TCP_SCALE_NONE;
+        ours.has_sack = (row->flags & TCP_ROW_SACK) != 0;
+        stamps.ts_echo = row->ts_recent;
+        has_stamps = (row->flags & TCP_ROW_TIMESTAMPS) != 0;
+    }
+    struct tcp_header *header = (struct tcp_header *)(void *)at;
+    uint32_t iss = tcp_hot_of(net, row)->iss;
+    uint8_t *end = tcp_header_write(at, &key, iss, is_answer ? row->rcv_nxt : 0, flags);
+    end += tcp_options_write_syn(end, &ours, has_stamps ? &stamps : NULL);
+    header->window = be16_of(net->tcp->window_plain);
+    header->offset = (uint8_t)((end - at) / 4 << 4);
+    net_packet_send(net, &packet, (uint32_t)(end - at));
+    return true;
+}
+
 void tcp_transmit_syn(struct net *net, uint32_t conn)
 {
     struct tcp_row *row = &net->rows[conn];
     struct tcp_hot *hot = tcp_hot_of(net, row);
-    struct packet packet;
+    /* RFC 3168 6.1.1.1: what eats the bits must not eat the connection, so again without them. */
+    bool is_asking = net->options.has_ecn && hot->tries == 0;
     hot->quiet_at_ns = net->now_ns;
-    uint8_t *at = net_packet_begin(net, row, &packet);
-    if (at == NULL) {
+    if (!write_syn(net, conn, is_asking ? TCP_SYN | TCP_ECE | TCP_CWR : TCP_SYN)) {
         hot->resend_at_ns = net->now_ns + TCP_REFUSED_RETRY_NS;
         tcp_timer_update(net, conn);
         return;
     }
-    struct tcp_key key = tcp_row_key(row);
-    struct tcp_options stamps = {.ts_value = tcp_timestamp(net, &key)};
-    struct tcp_offer ours = {our_mss(net, &key.remote), net->tcp->rcv_scale, true, false};
-    struct tcp_header *header = (struct tcp_header *)(void *)at;
-    /* RFC 3168 6.1.1.1: what eats the bits must not eat the connection, so again without them. */
-    bool is_asking = net->options.has_ecn && hot->tries == 0;
-    uint8_t flags = is_asking ? TCP_SYN | TCP_ECE | TCP_CWR : TCP_SYN;
-    uint8_t *end = tcp_header_write(at, &key, hot->iss, 0, flags);
-    end += tcp_options_write_syn(end, &ours, &stamps);
-    header->window = be16_of(net->tcp->window_plain);
-    header->offset = (uint8_t)((end - at) / 4 << 4);
-    net_packet_send(net, &packet, (uint32_t)(end - at));
     if (row->snd_nxt != hot->iss)
         net_count(net, METRIC_TCP_RETRANSMITS);
     row->snd_nxt = hot->iss + 1;
@@ -347,28 +366,33 @@ uint32_t tcp_connect(struct net *net, struct net_address address, uint16_t port,
     return conn;
 }
 
-static void become_established(struct net *net, uint32_t conn, const struct tcp_segment *segment,
-                               struct net_events *events)
+/* The peer's SYN says what will be spoken. */
+static void agree(struct net *net, struct tcp_row *row, const struct tcp_segment *syn,
+                  const struct tcp_options *options)
+{
+    row->flags = TCP_ROW_ACTIVE;
+    row->snd_scale = 0;
+    row->rcv_scale = 0;
+    row->rcv_nxt = syn->seq + 1;
+    settle(net, row, options, syn->window);
+    /* RFC 7323 2.2: the window of a SYN is not scaled. The next segment corrects what is lost. */
+    row->snd_wnd = (uint16_t)(syn->window >> row->snd_scale);
+    if (row->snd_wnd == 0 && syn->window != 0)
+        row->snd_wnd = 1;
+}
+
+/* Our SYN is acknowledged, the peer's known. */
+static void establish(struct net *net, uint32_t conn, struct net_events *events)
 {
     struct tcp_row *row = &net->rows[conn];
     struct tcp_hot *hot = tcp_hot_of(net, row);
-    struct tcp_options options;
-    tcp_options_read(segment->options, &options);
-    /* RFC 3168 6.1.1: only a lone SYN that asked, answered by ECE without CWR. */
-    options.offer.has_ecn = net->options.has_ecn && hot->tries == 1 &&
-                            (segment->flags & (TCP_ECE | TCP_CWR)) == TCP_ECE;
-    row->rcv_nxt = segment->seq + 1;
-    settle(net, row, &options, segment->window);
-    /* RFC 7323 2.2: the window of a SYN is not scaled. The next segment corrects what is lost. */
-    row->snd_wnd = (uint16_t)(segment->window >> row->snd_scale);
-    if (row->snd_wnd == 0 && segment->window != 0)
-        row->snd_wnd = 1;
     if (hot->tries == 1) /* Karn: one SYN, one answer */
         tcp_rtt_sample(hot, (uint32_t)((net->now_ns - hot->timed_at_ns) / NS_PER_US));
-    hot->snd_una = segment->ack;
-    hot->send_at = segment->ack;
-    hot->snd_wl1 = segment->seq;
-    hot->snd_wl2 = segment->ack;
+    row->flags &= (uint8_t)~TCP_ROW_CROSSED;
+    hot->snd_una = row->snd_nxt;
+    hot->send_at = row->snd_nxt;
+    hot->snd_wl1 = row->rcv_nxt - 1;
+    hot->snd_wl2 = row->snd_nxt;
     hot->snd_wnd_max = tcp_send_window(row);
     hot->resend_at_ns = TCP_NEVER;
     hot->tries = 0;
@@ -379,7 +403,47 @@ static void become_established(struct net *net, uint32_t conn, const struct tcp_
     tcp_keepalive_start(net, conn);
     net_count(net, METRIC_TCP_CONNECTED);
     net_event_add(events, (struct net_event){.kind = NET_CONNECTED, .conn = conn});
+}
+
+static void take_syn_ack(struct net *net, uint32_t conn, const struct tcp_segment *segment,
+                         struct net_events *events)
+{
+    struct tcp_row *row = &net->rows[conn];
+    struct tcp_options options;
+    tcp_options_read(segment->options, &options);
+    /* RFC 3168 6.1.1: only a lone SYN that asked, answered by ECE without CWR. */
+    options.offer.has_ecn = net->options.has_ecn && tcp_hot_of(net, row)->tries == 1 &&
+                            (segment->flags & (TCP_ECE | TCP_CWR)) == TCP_ECE;
+    agree(net, row, segment, &options);
+    establish(net, conn, events);
     tcp_owe_ack(net, conn);
+}
+
+/* ---- active, from both sides at once ---- */
+
+/* Nothing is timed here: our SYN is, and the peer asks again as long as it has to. */
+static void take_crossing_syn(struct net *net, uint32_t conn, const struct tcp_segment *segment)
+{
+    struct tcp_row *row = &net->rows[conn];
+    uint16_t now = (uint16_t)tcp_quarter_seconds(net);
+    if ((row->flags & TCP_ROW_CROSSED) != 0 &&
+        (uint16_t)(now - row->challenge_at) < TCP_CHALLENGE_QUARTERS) {
+        net_count(net, METRIC_TCP_DROP_SYN_SENT);
+        return;
+    }
+    struct tcp_options options;
+    tcp_options_read(segment->options, &options);
+    agree(net, row, segment, &options);
+    row->flags |= TCP_ROW_CROSSED;
+    row->challenge_at = now;
+    (void)write_syn(net, conn, TCP_SYN | TCP_ACK);
+}
+
+/* What a peer sends that took our answer to its SYN for the whole handshake. */
+static bool is_crossing_done(const struct tcp_row *row, const struct tcp_segment *segment)
+{
+    return (row->flags & TCP_ROW_CROSSED) != 0 && (segment->flags & TCP_ACK) != 0 &&
+           seq_is_within(segment->seq, row->rcv_nxt, row->rcv_adv - row->rcv_nxt);
 }
 
 /* RFC 9293 3.10.7.3, its steps numbered. */
@@ -401,9 +465,15 @@ void tcp_input_syn_sent(struct net *net, struct packet *packet, const struct tcp
         }
         return;
     }
-    if ((segment->flags & TCP_SYN) == 0 || !is_acked) { /* fourth: the SYN bit */
+    bool has_syn = (segment->flags & TCP_SYN) != 0; /* fourth: the SYN bit */
+    if (has_syn && is_acked) {
+        take_syn_ack(net, conn, segment, events);
+    } else if (has_syn) {
+        take_crossing_syn(net, conn, segment);
+    } else if (is_crossing_done(row, segment)) {
+        establish(net, conn, events);
+        tcp_input_open(net, segment, conn, events);
+    } else {
         net_count(net, METRIC_TCP_DROP_SYN_SENT);
-        return;
     }
-    become_established(net, conn, segment, events);
 }

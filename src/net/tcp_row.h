@@ -30,6 +30,7 @@ enum tcp_state {
 #define TCP_ROW_ACK_OWED 0x10u /* on the turn's list of acknowledgements */
 #define TCP_ROW_ECN 0x20u      /* negotiated: RFC 3168 6.1.1 */
 #define TCP_ROW_ECN_ECHO 0x40u /* a marked packet came; ECE until the peer says CWR */
+#define TCP_ROW_CROSSED 0x80u  /* SYN_SENT: a SYN of the peer's met ours, rcv_nxt is known */
 
 struct tcp_row {
     struct net_address remote; /* key, with the next three */

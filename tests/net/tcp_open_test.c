@@ -417,6 +417,88 @@ static void only_the_right_answer_counts(void **state)
     script_close(&script);
 }
 
+/* ---- both at once: RFC 9293 figure 8 ---- */
+
+static void cross(uint32_t seq)
+{
+    script.irs = seq + 1;
+    answer(TCP_SYN, seq, 0);
+    script_turn(&script);
+}
+
+static uint32_t expect_syn_acks(void)
+{
+    struct sent sent = {0};
+    uint32_t count = 0;
+    for (; script_next(&script, &sent); count++) {
+        assert_int_equal(sent.flags, TCP_SYN | TCP_ACK);
+        assert_int_equal(sent.seq, UINT32_MAX);
+        assert_int_equal(sent.ack, 0);
+    }
+    return count;
+}
+
+/* A SYN that meets ours is answered with a SYN-ACK of our number, and the peer's SYN-ACK opens. */
+static void crossing_syns_connect(void **state)
+{
+    (void)state;
+    connect_peer();
+    cross(70000);
+    assert_int_equal(expect_syn_acks(), 1);
+    assert_string_equal(tcp_state_name(script.net, script.conn), "SYN-SENT");
+    answer(TCP_SYN | TCP_ACK, 70000, 5001);
+    assert_int_equal(script_event_count(&script, NET_CONNECTED), 1);
+    script_turn(&script);
+    script_expect(&script, TCP_ACK, 0, 0, 0);
+    abort_all();
+    script_close(&script);
+}
+
+/* The peer never saw our SYN: for it our SYN-ACK ends the handshake, and what it sends next, octets
+ * or none, ends it for us. An acknowledgement from outside of the window does not. */
+static void the_answer_to_a_crossing_syn_may_be_all_it_takes(void **state)
+{
+    (void)state;
+    connect_peer();
+    cross(70000);
+    assert_int_equal(expect_syn_acks(), 1);
+    answer(TCP_ACK, 70000, 5001);
+    answer(TCP_ACK, 70001 + 100000, 5001);
+    assert_string_equal(tcp_state_name(script.net, script.conn), "SYN-SENT");
+    script_input_raw(&script, (struct tcp_frame){.port = tcp_local_port(script.net, script.conn),
+                                                 .seq = 70001,
+                                                 .ack = 5001,
+                                                 .flags = TCP_ACK,
+                                                 .payload = BYTES("hello")});
+    assert_int_equal(script_event_count(&script, NET_CONNECTED), 1);
+    assert_memory_equal(script.received, "hello", 5);
+    script_turn(&script);
+    script_expect(&script, TCP_ACK, 0, 5, 0);
+    abort_all();
+    script_close(&script);
+}
+
+/* A forged crossing SYN delays nobody: the one who acknowledges our SYN is believed, with its own
+ * number and options. Repeated ones are answered twice a second. */
+static void a_forged_crossing_syn_is_outbid(void **state)
+{
+    (void)state;
+    connect_peer();
+    for (uint32_t i = 0; i < 100; i++)
+        cross(70000);
+    assert_int_equal(expect_syn_acks(), 1);
+    script.now_ns += 600 * NS_PER_MS;
+    cross(70000);
+    assert_int_equal(expect_syn_acks(), 1);
+    answer(TCP_SYN | TCP_ACK, 90000, 5001);
+    assert_int_equal(script_event_count(&script, NET_CONNECTED), 1);
+    script.irs = 90001;
+    script_turn(&script);
+    script_expect(&script, TCP_ACK, 0, 0, 0);
+    abort_all();
+    script_close(&script);
+}
+
 /* A closed SYN_SENT is gone at once; with no extension nothing opens. */
 static void an_opener_may_think_better_of_it(void **state)
 {
@@ -458,6 +540,9 @@ int main(void)
         cmocka_unit_test(a_syn_ack_connects),
         cmocka_unit_test(only_a_lone_syn_measures),
         cmocka_unit_test(only_the_right_answer_counts),
+        cmocka_unit_test(crossing_syns_connect),
+        cmocka_unit_test(the_answer_to_a_crossing_syn_may_be_all_it_takes),
+        cmocka_unit_test(a_forged_crossing_syn_is_outbid),
         cmocka_unit_test(an_opener_may_think_better_of_it),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -572,9 +572,49 @@ static void a_seed_replays(void **state)
     assert_memory_equal(first, second, size);
 }
 
+static bool crossed_have_all(const struct pair *both)
+{
+    return both->ends[0].flows[0].received == 40000 && both->ends[1].flows[0].received == 40000;
+}
+
+/* RFC 9293 figure 8: both open towards each other at once, on a wire that loses and swaps what it
+ * likes. One connection comes of it, which works both ways. */
+static void two_openers_meet(void **state)
+{
+    (void)state;
+    static struct pair pair;
+    for (uint32_t seed = 1; seed <= 60; seed++) {
+        struct pair_options options = pair_defaults();
+        options.seed = seed;
+        options.faults.loss_ppm = seed % 3 * 100000;
+        options.faults.jitter_ns = seed % 2 * 15 * NS_PER_MS;
+        pair_open(&pair, &options);
+        for (unsigned int which = 0; which < 2; which++) {
+            struct end *end = &pair.ends[which];
+            end->net->tcp->ephemeral_next = (uint16_t)(40000 + which);
+            uint32_t conn = tcp_connect(end->net, pair.ends[1 - which].address,
+                                        (uint16_t)(40001 - which), pair.now_ns);
+            assert_int_equal(conn, 0);
+            end->flows[0] = (struct flow){.to_send = 40000};
+        }
+        if (!pair_run_until(&pair, crossed_have_all, 300 * NS_PER_SECOND)) {
+            pair_print(&pair);
+            fail_msg("seed %u", seed);
+        }
+        for (unsigned int which = 0; which < 2; which++) {
+            assert_int_equal(pair.ends[which].connected_count, 1);
+            tcp_close(pair.ends[which].net, 0);
+        }
+        assert_true(pair_run_until(&pair, both_closed, 300 * NS_PER_SECOND));
+        assert_at_baseline(&pair);
+        pair_close(&pair);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(two_openers_meet),
         cmocka_unit_test(transfers_over_a_clean_wire),
         cmocka_unit_test(transfers_without_delay),
         cmocka_unit_test(transfers_through_bad_weather),
