@@ -164,6 +164,9 @@ void server_destroy(struct server **destroyed)
         return;
     if (server->control.heap != NULL)
         control_close_admin(&server->control);
+    /* Before the ports go that its threads give back through. */
+    if (server->stretch != NULL)
+        stretch_stop(server->stretch);
     for (uint32_t i = 0; i < server->created_count; i++)
         worker_destroy(&server->workers[i]);
     if (server->control.heap != NULL)

@@ -2,7 +2,8 @@
  *
  * The password threads: one mutex and condition around a ring of jobs, because here sleeping is
  * the point and a job costs milliseconds. Workers only touch the lock-free side: a bounded mpsc
- * ring in, their own ring out. */
+ * ring in, their own ring out. A stop lets each thread finish the job in its hands and no other, so
+ * it waits for one password, not for a queue of them. */
 #include "stretch.h"
 
 #include <pthread.h>
@@ -55,13 +56,18 @@ static void work_off(struct stretch_thread *self, struct stretch_job *job)
     job->password_size = 0;
 }
 
-static void give_back(struct stretch_job *job)
+static void give_back(struct stretch *stretch, struct stretch_job *job)
 {
     struct stretch_port *port = job->port;
     void *item = job;
     /* The port's ring holds as many as the queue; a port with more out would be our own fault. */
-    while (!ring_give_mpsc(port->done, &item))
+    while (!ring_give_mpsc(port->done, &item)) {
+        if (atomic_load(&stretch->is_stopping)) { /* nobody takes any more */
+            stretch_job_destroy(stretch, &job);
+            return;
+        }
         sched_yield();
+    }
     if (port->wake_descriptor >= 0) {
         uint64_t one = 1;
         if (write(port->wake_descriptor, &one, sizeof one) < 0)
@@ -84,13 +90,13 @@ static void *thread_run(void *argument)
     for (;;) {
         while (sem_wait(&stretch->waiting) != 0)
             continue;
-        struct stretch_job *job = take_queued(stretch);
-        if (job != NULL) {
-            work_off(self, job);
-            give_back(job);
-        } else if (atomic_load(&stretch->is_stopping)) {
+        if (atomic_load(&stretch->is_stopping))
             return NULL;
-        }
+        struct stretch_job *job = take_queued(stretch);
+        if (job == NULL)
+            continue;
+        work_off(self, job);
+        give_back(stretch, job);
     }
 }
 
@@ -132,16 +138,22 @@ enum error stretch_create(struct stretch **created, struct heap *heap, uint32_t 
     return error;
 }
 
-void stretch_destroy(struct stretch **destroyed)
+void stretch_stop(struct stretch *stretch)
 {
-    struct stretch *stretch = *destroyed;
-    if (stretch == NULL)
-        return;
     atomic_store(&stretch->is_stopping, true);
     for (uint32_t i = 0; i < stretch->thread_count; i++)
         sem_post(&stretch->waiting);
     for (uint32_t i = 0; i < stretch->thread_count; i++)
         pthread_join(stretch->threads[i].thread, NULL);
+    stretch->thread_count = 0;
+}
+
+void stretch_destroy(struct stretch **destroyed)
+{
+    struct stretch *stretch = *destroyed;
+    if (stretch == NULL)
+        return;
+    stretch_stop(stretch);
     struct stretch_job *job;
     while (stretch->queue != NULL && (job = ring_take_mpsc(stretch->queue)) != NULL)
         stretch_job_destroy(stretch, &job);
@@ -215,9 +227,10 @@ struct stretch_job *stretch_take_done(struct stretch_port *port)
 void stretch_turn(struct stretch *stretch)
 {
     ASSERT(stretch->thread_count == 0);
+    ASSERT(!atomic_load(&stretch->is_stopping));
     struct stretch_job *job;
     while ((job = take_queued(stretch)) != NULL) {
         work_off(&stretch->threads[0], job);
-        give_back(job);
+        give_back(stretch, job);
     }
 }

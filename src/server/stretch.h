@@ -40,7 +40,11 @@ struct stretch;
 
 MUST_USE enum error stretch_create(struct stretch **stretch, struct heap *heap,
                                    uint32_t thread_count, uint64_t seed);
-/* Finishes what is queued, joins the threads. */
+/* Joins the threads: a job in a thread's hands is finished and given back, one that still waits is
+ * not begun. Must precede stretch_port_fini() of any port that has jobs out, for threads give back
+ * through it. Nothing may be given afterwards. */
+void stretch_stop(struct stretch *stretch);
+/* Stops, and wipes the jobs that were not begun. */
 void stretch_destroy(struct stretch **stretch);
 
 MUST_USE enum error stretch_port_init(struct stretch *stretch, struct stretch_port *port,

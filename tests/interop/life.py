@@ -159,6 +159,55 @@ def stubborn_client():
             assert stream.error() == "system-shutdown"
 
 
+AUTH = ("<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='PLAIN'>%s</auth>"
+        % base64.b64encode(b"\0juliet\0secret").decode())
+
+
+def ask_for_passwords(server, stays):
+    """Logins enough to keep the password thread busy for many seconds; their streams."""
+    streams = [Stream(server) for _ in range(24)]
+    for stream in streams:
+        stream.open()
+        stream.send(AUTH)
+        if not stays:
+            stream.socket.close()
+    return streams
+
+
+def stop_while_stretching(stays, drain):
+    """Passwords wait to be stretched: the stop neither crashes nor waits for all of them."""
+    def case():
+        with harness.Server(options={"scram.iterations": 1000000, "server.drain": drain}) as server:
+            server.add_user("juliet", "secret")
+            streams = ask_for_passwords(server, stays)
+            began = time.monotonic()
+            assert server.stop(signal.SIGTERM, 30) == 0, (server.process.returncode, server.log())
+            assert time.monotonic() - began < 10, "it worked off the whole queue"
+            for stream in streams:
+                stream.socket.close()
+    return case
+
+
+def stop_while_making_keys():
+    """The same with an account that the API is making: told that the server stops, or cut off."""
+    with harness.Server(options={"scram.iterations": 1000000}) as server:
+        outcome = []
+
+        def make():
+            try:
+                outcome.append(server.add_user("juliet", "secret"))
+            except (Problem, OSError) as fault:
+                outcome.append(fault)
+        maker = threading.Thread(target=make)
+        maker.start()
+        time.sleep(0.1)
+        assert server.stop(signal.SIGTERM, 30) == 0, (server.process.returncode, server.log())
+        maker.join()
+        assert len(outcome) == 1 and isinstance(outcome[0], Exception), outcome
+        server.start()
+        assert is_made(server, "juliet"), "refused, and made all the same"
+
+
 def second_signal():
     """A second SIGTERM does not wait for anybody."""
     with harness.Server(options={"server.drain": "10m"}) as server:
@@ -348,6 +397,9 @@ def wrong_password_after_restart():
 CASES = [
     ("arguments", arguments), ("print-config", print_config), ("wrong-configs", wrong_configs),
     ("restart-1-worker", restart(1)), ("restart-2-workers", restart(2)),
+    ("stop-while-stretching", stop_while_stretching(False, "5s")),
+    ("stop-while-waiting-for-passwords", stop_while_stretching(True, "1s")),
+    ("stop-while-making-keys", stop_while_making_keys),
     ("stubborn-client", stubborn_client), ("second-signal", second_signal), ("killed", killed),
     ("unknown-name-after-restart", wrong_password_after_restart),
     ("full-disk-at-start", full_at_start), ("full-disk-while-running", full_while_running),

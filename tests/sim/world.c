@@ -2,7 +2,7 @@
  *
  * Twin of: server/by_hand, server/control, server/control_pushes, server/deliver, server/effects,
  * server/inbound, server/orders, server/outbound, server/partial, server/pushing, server/startup,
- * server/stretch, server/worker.
+ * server/worker.
  * See world.h. Time moves to the next thing that is due anywhere; a run that needs more than
  * TURNS_MAX turns or SIM_SECONDS_MAX has lost its liveness. */
 #include "world.h"
