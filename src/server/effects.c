@@ -124,6 +124,7 @@ static void stream_end(struct worker *worker, uint32_t conn)
 {
     struct session_row *row = session_at(&worker->sessions, conn);
     row->flags |= SESSION_CLOSING;
+    stretch_abandon(&worker->stretch, net_handle(worker->net, conn).value);
     tcp_close(worker->net, conn);
     deadline_set(&worker->deadlines, conn, worker->now_ns, WORKER_LINGER_SECONDS);
 }
@@ -221,6 +222,7 @@ void effects_closed(struct worker *worker, uint32_t conn)
             tell_unavailable(worker, conn);
         deliver_give(worker, route_unregister(&worker->router, conn));
     }
+    stretch_abandon(&worker->stretch, net_handle(worker->net, conn).value);
     presence_text_forget(worker, row);
     if (row->partial != PARTIAL_NONE)
         partial_give(&worker->partials, row->partial);

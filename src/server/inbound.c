@@ -230,6 +230,8 @@ static bool account_store(struct worker *worker, const struct stretch_job *job)
 static void stretch_answered(struct worker *worker, const struct stretch_job *job)
 {
     uint32_t conn = net_find(worker->net, (struct handle){job->token_handle});
+    if (job->is_skipped)
+        metric_count(worker->metrics, METRIC_PASSWORDS_ABANDONED);
     if (conn == POOL_NONE || is_over(session_at(&worker->sessions, conn)))
         return;
     struct xmpp_peer peer = inbound_peer(worker, conn);

@@ -12,10 +12,13 @@
 #include <unistd.h>
 
 #include "stentor/digest.h"
+#include "stentor/pool.h"
 #include "stentor/random.h"
 #include "stentor/scram_verifier.h"
 
 #define STRETCH_QUEUE_COUNT 1024u
+/* Of one port: those that wait, and as many that are done and not yet taken back. */
+#define STRETCH_OUT_COUNT (2u * STRETCH_QUEUE_COUNT)
 
 struct stretch_thread {
     struct stretch *stretch;
@@ -37,7 +40,12 @@ struct stretch {
 static void work_off(struct stretch_thread *self, struct stretch_job *job)
 {
     struct bytes password = bytes_of(job->password, job->password_size);
-    if (job->kind == STRETCH_CHECK) {
+    /* Pairs with stretch_abandon(); one that comes later than this look is work done in vain. */
+    job->is_skipped = atomic_load_explicit(&job->is_abandoned, memory_order_acquire);
+    if (job->is_skipped) {
+        job->is_match = false;
+        job->error = ERROR_STALE;
+    } else if (job->kind == STRETCH_CHECK) {
         job->is_match = false;
         for (uint32_t kind = 0; kind < DIGEST_KIND_COUNT; kind++) {
             const struct scram_keys *keys = &job->account.scram[kind];
@@ -56,18 +64,12 @@ static void work_off(struct stretch_thread *self, struct stretch_job *job)
     job->password_size = 0;
 }
 
-static void give_back(struct stretch *stretch, struct stretch_job *job)
+static void give_back(struct stretch_job *job)
 {
     struct stretch_port *port = job->port;
     void *item = job;
-    /* The port's ring holds as many as the queue; a port with more out would be our own fault. */
-    while (!ring_give_mpsc(port->done, &item)) {
-        if (atomic_load(&stretch->is_stopping)) { /* nobody takes any more */
-            stretch_job_destroy(stretch, &job);
-            return;
-        }
-        sched_yield();
-    }
+    bool is_given = ring_give_mpsc(port->done, &item);
+    ASSERT(is_given); /* it holds as many as a port may have out */
     if (port->wake_descriptor >= 0) {
         uint64_t one = 1;
         if (write(port->wake_descriptor, &one, sizeof one) < 0)
@@ -96,7 +98,7 @@ static void *thread_run(void *argument)
         if (job == NULL)
             continue;
         work_off(self, job);
-        give_back(stretch, job);
+        give_back(job);
     }
 }
 
@@ -170,9 +172,8 @@ void stretch_destroy(struct stretch **destroyed)
 enum error stretch_port_init(struct stretch *stretch, struct stretch_port *port,
                              int wake_descriptor)
 {
-    port->wake_descriptor = wake_descriptor;
-    /* Twice the queue: what one thread has under way at most. */
-    return ring_create(&port->done, stretch->heap, 2 * STRETCH_QUEUE_COUNT);
+    *port = (struct stretch_port){.wake_descriptor = wake_descriptor};
+    return ring_create(&port->done, stretch->heap, STRETCH_OUT_COUNT);
 }
 
 void stretch_port_fini(struct stretch *stretch, struct stretch_port *port)
@@ -208,12 +209,45 @@ void stretch_job_destroy(struct stretch *stretch, struct stretch_job **job)
     *job = NULL;
 }
 
+static struct stretch_job **chain_of(struct stretch_port *port, uint64_t token_handle)
+{
+    return &port->out[handle_index((struct handle){token_handle}) & (STRETCH_CHAINS - 1u)];
+}
+
+static void chain(struct stretch_port *port, struct stretch_job *job)
+{
+    struct stretch_job **first = chain_of(port, job->token_handle);
+    job->previous = NULL;
+    job->next = *first;
+    if (job->next != NULL)
+        job->next->previous = job;
+    *first = job;
+    port->out_count++;
+}
+
+static void unchain(struct stretch_port *port, struct stretch_job *job)
+{
+    if (job->previous != NULL)
+        job->previous->next = job->next;
+    else
+        *chain_of(port, job->token_handle) = job->next;
+    if (job->next != NULL)
+        job->next->previous = job->previous;
+    port->out_count--;
+}
+
 bool stretch_give(struct stretch *stretch, struct stretch_job **job)
 {
-    ASSERT((*job)->port != NULL);
-    void *item = *job;
-    if (!ring_give_mpsc(stretch->queue, &item))
+    struct stretch_port *port = (*job)->port;
+    ASSERT(port != NULL);
+    if (port->out_count >= STRETCH_OUT_COUNT - 1)
         return false;
+    void *item = *job;
+    chain(port, *job);
+    if (!ring_give_mpsc(stretch->queue, &item)) {
+        unchain(port, *job);
+        return false;
+    }
     *job = NULL;
     sem_post(&stretch->waiting);
     return true;
@@ -221,7 +255,19 @@ bool stretch_give(struct stretch *stretch, struct stretch_job **job)
 
 struct stretch_job *stretch_take_done(struct stretch_port *port)
 {
-    return ring_take_mpsc(port->done);
+    struct stretch_job *job = ring_take_mpsc(port->done);
+    if (job != NULL)
+        unchain(port, job);
+    return job;
+}
+
+void stretch_abandon(struct stretch_port *port, uint64_t token_handle)
+{
+    if (port->out_count == 0)
+        return;
+    for (struct stretch_job *job = *chain_of(port, token_handle); job != NULL; job = job->next)
+        if (job->token_handle == token_handle)
+            atomic_store_explicit(&job->is_abandoned, true, memory_order_release);
 }
 
 void stretch_turn(struct stretch *stretch)
@@ -231,6 +277,6 @@ void stretch_turn(struct stretch *stretch)
     struct stretch_job *job;
     while ((job = take_queued(stretch)) != NULL) {
         work_off(&stretch->threads[0], job);
-        give_back(stretch, job);
+        give_back(job);
     }
 }

@@ -4,9 +4,13 @@
  * SCRAM keys. A job is one heap block, given with stretch_give() from any thread and given back,
  * done, through the port of the thread that asked. With thread_count 0 nothing runs by itself and
  * stretch_turn() does the work (simulator, tests). A full queue refuses: the caller keeps the job
- * and answers temporary-auth-failure or 503. Passwords are wiped when a job is done. */
+ * and answers temporary-auth-failure or 503. Passwords are wiped when a job is done. Who no longer
+ * wants an answer says so by stretch_abandon(): a job not yet begun then costs nothing, so clients
+ * that give up do not hold up those that wait. */
 #ifndef STENTOR_SERVER_STRETCH_H
 #define STENTOR_SERVER_STRETCH_H
+
+#include <stdatomic.h>
 
 #include "stentor/account.h"
 #include "stentor/heap.h"
@@ -14,13 +18,16 @@
 
 #define STRETCH_THREADS_MAX 8u
 #define STRETCH_PASSWORD_MAX 1024u
+#define STRETCH_CHAINS 256u /* a power of two */
 
 enum stretch_kind { STRETCH_CHECK, STRETCH_MAKE };
 
 /* Where done jobs arrive: one a thread that asks. */
 struct stretch_port {
     struct ring *done;
-    int wake_descriptor; /* eventfd, or -1 */
+    int wake_descriptor;                     /* eventfd, or -1 */
+    uint32_t out_count;                      /* given and not yet taken back */
+    struct stretch_job *out[STRETCH_CHAINS]; /* those, by handle; the port's thread alone */
 };
 
 struct stretch_job {
@@ -32,6 +39,9 @@ struct stretch_job {
     struct account account; /* CHECK: keys to check against; MAKE: keys are filled in */
     bool is_match;          /* CHECK: the answer */
     enum error error;       /* MAKE */
+    bool is_skipped;        /* abandoned before it was begun: no answer */
+    _Atomic bool is_abandoned;
+    struct stretch_job *next, *previous; /* the port's: of one chain */
     uint16_t password_size;
     uint8_t password[STRETCH_PASSWORD_MAX];
 };
@@ -56,9 +66,12 @@ struct stretch_job *stretch_job_create(struct stretch *stretch, enum stretch_kin
                                        struct bytes password);
 void stretch_job_destroy(struct stretch *stretch, struct stretch_job **job);
 
-/* False when the queue is full: the caller keeps *job. */
+/* By the thread of (*job)->port. False when the queue is full: the caller keeps *job. */
 MUST_USE bool stretch_give(struct stretch *stretch, struct stretch_job **job);
 struct stretch_job *stretch_take_done(struct stretch_port *port);
+/* By the thread of the port: nobody waits for the jobs of that handle any more. One that has not
+ * begun comes back as is_skipped. Costs nothing when the port has no job out. */
+void stretch_abandon(struct stretch_port *port, uint64_t token_handle);
 /* thread_count 0 only: does what is queued. */
 void stretch_turn(struct stretch *stretch);
 

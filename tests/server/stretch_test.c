@@ -107,6 +107,64 @@ static void full_queue_refuses(void **state)
     end();
 }
 
+static struct stretch_job *take(void)
+{
+    struct stretch_job *job = stretch_take_done(&port);
+    assert_non_null(job);
+    return job;
+}
+
+/* Of jobs whose handles share a chain the abandoned ones alone are skipped, wherever they stand in
+ * it; one that was done already stays done; an unknown handle changes nothing. */
+static void abandoned_is_not_begun(void **state)
+{
+    (void)state;
+    const uint64_t same_chain[] = {7, 7 + STRETCH_CHAINS, 7 + 2 * STRETCH_CHAINS,
+                                   7 + 3 * STRETCH_CHAINS};
+    begin(0);
+    stretch_abandon(&port, 7);
+    for (uint32_t i = 0; i < ARRAY_COUNT(same_chain); i++)
+        assert_true(ask(STRETCH_MAKE, "pencil", SCRAM_ROUNDS_MIN, same_chain[i]));
+    stretch_abandon(&port, same_chain[1]);
+    stretch_abandon(&port, same_chain[3]);
+    stretch_abandon(&port, 8);
+    stretch_turn(stretch);
+    stretch_abandon(&port, same_chain[0]);
+    for (uint32_t i = 0; i < ARRAY_COUNT(same_chain); i++) {
+        struct stretch_job *job = take();
+        assert_int_equal(job->token_handle, same_chain[i]);
+        assert_int_equal(job->is_skipped, i == 1 || i == 3);
+        assert_int_equal(job->error, job->is_skipped ? ERROR_STALE : ERROR_NONE);
+        assert_int_equal(job->password_size, 0);
+        assert_int_equal(scram_keys_is_present(&job->account.scram[0]), !job->is_skipped);
+        stretch_job_destroy(stretch, &job);
+    }
+    assert_int_equal(port.out_count, 0);
+    end();
+}
+
+/* A thread passes over a queue of jobs that nobody wants and does the one that is wanted. */
+static void wanted_comes_past_the_abandoned(void **state)
+{
+    (void)state;
+    begin(1);
+    for (uint64_t i = 1; i <= 200; i++)
+        assert_true(ask(STRETCH_MAKE, "pencil", 200000, i));
+    assert_true(ask(STRETCH_MAKE, "pencil", SCRAM_ROUNDS_MIN, 1000));
+    for (uint64_t i = 1; i <= 200; i++)
+        stretch_abandon(&port, i);
+    uint32_t skipped = 0;
+    for (uint32_t taken = 0; taken < 201; taken++) {
+        struct stretch_job *job = answer_wait();
+        skipped += job->is_skipped;
+        if (job->token_handle == 1000)
+            assert_int_equal(job->error, ERROR_NONE);
+        stretch_job_destroy(stretch, &job);
+    }
+    assert_true(skipped > 150);
+    end();
+}
+
 /* A stop finishes the job in hand and begins no other, though sixty wait; ports may go then. */
 static void stops_after_the_job_in_hand(void **state)
 {
@@ -131,6 +189,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(made_keys_fit),
         cmocka_unit_test(full_queue_refuses),
+        cmocka_unit_test(abandoned_is_not_begun),
+        cmocka_unit_test(wanted_comes_past_the_abandoned),
         cmocka_unit_test(stops_after_the_job_in_hand),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
