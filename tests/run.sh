@@ -113,6 +113,8 @@ interop() {
     scripted interop /usr/bin/python3 "$root/tests/interop/clients.py"
     stage "interop: start, stop, death, full disks"
     scripted life /usr/bin/python3 "$root/tests/interop/life.py"
+    stage "interop: accounts that change during a login"
+    scripted locked-out /usr/bin/python3 "$root/tests/interop/locked_out.py"
     stage "interop: bad input over TAP"
     scripted bad-input /usr/bin/python3 "$root/tests/interop/bad_input.py"
     stage "quickstart.sh --demo"

@@ -150,6 +150,12 @@ enum xmpp_result xmpp_bound(struct xmpp *xmpp, const struct xmpp_peer *peer,
 enum xmpp_result xmpp_bind_refused(struct xmpp *xmpp, const struct xmpp_peer *peer,
                                    enum stanza_error error, struct xmpp_output *output);
 
+/* The account was deleted, disabled or given another password: what an unbound stream holds of it
+ * is void. A login under way, waiting or not, goes on and fails as one with a wrong password; a
+ * stream that is authenticated already ends with not-authorized. Other streams are left alone. */
+enum xmpp_result xmpp_account_changed(struct xmpp *xmpp, const struct xmpp_peer *peer,
+                                      uint32_t account, struct xmpp_output *output);
+
 /* Our own wish to end the stream, in any state (shutdown, time out, conflict, kick): renders what
  * is missing of header, error and end tag, and EFFECT_CLOSE. A closing stream renders nothing. */
 enum xmpp_result xmpp_close(struct xmpp *xmpp, const struct xmpp_peer *peer,

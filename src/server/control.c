@@ -64,6 +64,10 @@ void control_destroy(struct control *control)
     struct order *order;
     while (control->back != NULL && (order = ring_take_mpsc(control->back)) != NULL)
         control_order_destroy(control, &order);
+    while ((order = control->changes) != NULL) {
+        control->changes = order->next;
+        control_order_destroy(control, &order);
+    }
     struct push_report *report;
     while (control->reports != NULL && (report = ring_take_mpsc(control->reports)) != NULL) {
         push_apply(control->pushes, report, control->now_ns);
@@ -102,6 +106,7 @@ void control_submit(struct control *control, struct store_request *ask)
     if (store_submit(control->store, &ask) == ERROR_NONE)
         return;
     store_request_destroy(server_store(control->server), &ask);
+    control_change_drop(control, request);
     admin_answer_problem(control->admin, &request, ERROR_UNAVAILABLE, "The store's queue is full.");
 }
 
@@ -172,6 +177,7 @@ static void answers_take(struct control *control)
         control->orders_out--;
         control_order_back(control, order);
     }
+    control_changes_send(control);
     struct push_report *report;
     while ((report = ring_take_mpsc(control->reports)) != NULL) {
         push_apply(control->pushes, report, control->now_ns);

@@ -37,8 +37,9 @@ struct control {
     uint64_t now_ns;
     uint64_t wall_ms;
     uint32_t pushes_running;
-    uint32_t orders_out;                      /* given to workers, not yet back */
-    uint32_t drains_out;                      /* workers that still have streams */
+    struct order *changes; /* of accounts: not yet stored, or not yet taken by the next worker */
+    uint32_t orders_out;   /* given to workers, not yet back */
+    uint32_t drains_out;   /* workers that still have streams */
     uint32_t made_accounts, refused_accounts; /* by hand: answers to server_make_account */
     struct bell bell;
 };
@@ -69,6 +70,8 @@ uint32_t control_worker_count(const struct control *control);
 /* control_users.c */
 void control_user_asked(struct control *control, struct admin_request *request);
 void control_user_stored(struct control *control, struct store_request *answer);
+/* Every worker knows. */
+void control_user_changed(struct control *control, struct order *order);
 void control_keys_made(struct control *control, struct stretch_job *job);
 
 /* control_pushes.c */
@@ -83,6 +86,15 @@ MUST_USE enum error control_push_begin(struct control *control, const struct pus
 /* control_sessions.c */
 void control_session_asked(struct control *control, struct admin_request *request);
 void control_order_back(struct control *control, struct order *order);
-void control_kick_account(struct control *control, uint32_t account);
+/* A change of an account is answered when every worker has made it true. The order that tells them
+ * is made before the store is asked, so that memory is refused while nothing has happened.
+ * False = refused, and the problem answered. */
+MUST_USE bool control_change_prepare(struct control *control, struct admin_request *request);
+/* The one prepared for the request, or NULL: the request changes nothing that a worker holds. */
+struct order *control_change_find(struct control *control, const struct admin_request *request);
+/* The store refused. */
+void control_change_drop(struct control *control, const struct admin_request *request);
+/* Hands what is due to the workers that take it now. */
+void control_changes_send(struct control *control);
 
 #endif

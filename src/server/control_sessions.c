@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * What only workers know: sessions. An order goes to one worker and comes back; a list or a count
- * goes on to the next worker until it is full or the last one was asked. */
+ * What only workers know: sessions. An order goes to one worker and comes back; a list, a count or
+ * the change of an account goes on to the next worker until it is full or the last one was asked.
+ * The change of an account may not get lost: a worker that cannot take it is asked again. */
 #include "control.h"
 
 #include "stentor/clock.h"
@@ -22,6 +23,60 @@ static void order_send(struct control *control, struct order *order)
         refuse(control, order->request);
     control_order_destroy(control, &order);
 }
+
+/* ---- changes of accounts ---- */
+
+static void change_keep(struct control *control, struct order *order)
+{
+    order->next = control->changes;
+    control->changes = order;
+}
+
+bool control_change_prepare(struct control *control, struct admin_request *request)
+{
+    struct order *order = control_order(control, ORDER_ACCOUNT_CHANGED, 0);
+    if (order == NULL) {
+        refuse(control, request);
+        return false;
+    }
+    order->request = request;
+    change_keep(control, order);
+    return true;
+}
+
+struct order *control_change_find(struct control *control, const struct admin_request *request)
+{
+    struct order *order = control->changes;
+    while (order != NULL && order->request != request)
+        order = order->next;
+    return order;
+}
+
+void control_change_drop(struct control *control, const struct admin_request *request)
+{
+    for (struct order **at = &control->changes; *at != NULL; at = &(*at)->next) {
+        struct order *order = *at;
+        if (order->request != request)
+            continue;
+        *at = order->next;
+        control_order_destroy(control, &order);
+        return;
+    }
+}
+
+void control_changes_send(struct control *control)
+{
+    struct order *kept = control->changes;
+    control->changes = NULL;
+    while (kept != NULL) {
+        struct order *order = kept;
+        kept = order->next; /* a worker has the order from when it is given */
+        if (!order->is_due || !control_give(control, order))
+            change_keep(control, order);
+    }
+}
+
+/* ---- questions about sessions ---- */
 
 static const enum order_kind order_kinds[] = {
     [ADMIN_SESSION_LIST] = ORDER_SESSION_LIST,
@@ -78,13 +133,17 @@ void control_session_asked(struct control *control, struct admin_request *reques
 /* True when the order went on to the next worker. */
 static bool goes_on(struct control *control, struct order *order)
 {
-    bool is_spread = order->kind == ORDER_SESSION_COUNT ||
+    bool is_change = order->kind == ORDER_ACCOUNT_CHANGED;
+    bool is_spread = is_change || order->kind == ORDER_SESSION_COUNT ||
                      (order->kind == ORDER_SESSION_LIST && order->count < order->limit);
     if (!is_spread || order->worker + 1u >= control_worker_count(control))
         return false;
     order->worker++;
     order->has_cursor = false;
-    order_send(control, order);
+    if (is_change)
+        change_keep(control, order);
+    else
+        order_send(control, order);
     return true;
 }
 
@@ -129,6 +188,9 @@ static void order_answer(struct control *control, struct order *order)
     case ORDER_SESSION_GET:
         session_answer(control, order);
         break;
+    case ORDER_ACCOUNT_CHANGED:
+        control_user_changed(control, order);
+        break;
     default:
         admin_answer_done(control->admin, &order->request);
         break;
@@ -145,15 +207,4 @@ void control_order_back(struct control *control, struct order *order)
         order_answer(control, order);
     }
     control_order_destroy(control, &order);
-}
-
-void control_kick_account(struct control *control, uint32_t account)
-{
-    for (uint32_t i = 0; i < control_worker_count(control); i++) {
-        struct order *order = control_order(control, ORDER_USER_KICK, (uint8_t)i);
-        if (order == NULL)
-            continue; /* its streams live until they end by themselves; counted by the heap */
-        order->account = account;
-        order_send(control, order);
-    }
 }

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Accounts as the admin API asks for them: keys by the password threads, then the store. */
+ * Accounts as the admin API asks for them: keys by the password threads, then the store, then, when
+ * somebody is locked out by it, every worker. The answer comes last: when it is read no stream is,
+ * or can come to be, authenticated by what the account was. */
 #include "control.h"
 
 static void keys_make(struct control *control, struct admin_request *request)
@@ -17,6 +19,18 @@ static void keys_make(struct control *control, struct admin_request *request)
     }
     admin_answer_problem(control->admin, &request, ERROR_UNAVAILABLE,
                          "Too many passwords are waiting to be stretched.");
+}
+
+static bool ends_sessions(const struct admin_request *request)
+{
+    return request->kind == ADMIN_USER_DELETE ||
+           (request->kind == ADMIN_USER_UPDATE && request->has_enabled && !request->is_enabled);
+}
+
+/* Another password ends no session, but no login by the old one may succeed. */
+static bool locks_out(const struct admin_request *request)
+{
+    return ends_sessions(request) || (request->kind == ADMIN_USER_UPDATE && request->has_password);
 }
 
 static void account_ask(struct control *control, struct admin_request *request,
@@ -39,7 +53,10 @@ static void account_ask(struct control *control, struct admin_request *request,
         ask->update |= STORE_UPDATE_SCRAM;
     if (request->has_enabled)
         ask->update |= STORE_UPDATE_ENABLED;
-    control_submit(control, ask);
+    if (locks_out(request) && !control_change_prepare(control, request))
+        store_request_destroy(server_store(control->server), &ask);
+    else
+        control_submit(control, ask);
 }
 
 static void users_list(struct control *control, struct admin_request *request)
@@ -150,6 +167,7 @@ void control_user_stored(struct control *control, struct store_request *answer)
         return;
     }
     if (answer->error != ERROR_NONE) {
+        control_change_drop(control, request);
         admin_answer_problem(control->admin, &request, answer->error, problem_text(answer->error));
         return;
     }
@@ -157,13 +175,30 @@ void control_user_stored(struct control *control, struct store_request *answer)
         users_answer(control, request, answer);
         return;
     }
-    bool is_locked_out =
-        answer->kind == STORE_ACCOUNT_UPDATE && request->has_enabled && !answer->account.is_enabled;
-    if (answer->kind == STORE_ACCOUNT_DELETE || is_locked_out)
-        control_kick_account(control, answer->account.number);
-    struct admin_user user = user_of(&answer->account);
-    if (answer->kind == STORE_ACCOUNT_DELETE)
-        admin_answer_done(control->admin, &request);
-    else
+    struct order *change = control_change_find(control, request);
+    if (change == NULL) {
+        struct admin_user user = user_of(&answer->account);
         admin_answer_user(control->admin, &request, &user);
+        return;
+    }
+    change->account = answer->account.number;
+    change->is_enabled = answer->account.is_enabled;
+    change->created_at_ms = answer->account.created_at_ms;
+    change->ends_sessions = ends_sessions(request);
+    change->is_due = true;
+    control_changes_send(control);
+}
+
+void control_user_changed(struct control *control, struct order *order)
+{
+    struct admin_user user = {
+        .number = order->account,
+        .user = order->request->user,
+        .is_enabled = order->is_enabled,
+        .created_at_ms = order->created_at_ms,
+    };
+    if (order->request->kind == ADMIN_USER_DELETE)
+        admin_answer_done(control->admin, &order->request);
+    else
+        admin_answer_user(control->admin, &order->request, &user);
 }

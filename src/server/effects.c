@@ -28,13 +28,14 @@ static bool job_give(struct worker *worker, struct stretch_job *job)
     return false;
 }
 
-static bool account_ask(struct worker *worker, uint32_t conn, struct bytes local)
+bool effects_ask_account(struct worker *worker, uint32_t conn, struct bytes local)
 {
     struct store *store = server_store(worker->server);
     struct store_request *request;
     if (store_request_create(store, STORE_ACCOUNT_GET, &request) != ERROR_NONE)
         return false;
     request->token_handle = net_handle(worker->net, conn).value;
+    request->token_word = changes_mark(&worker->changes);
     /* For a name too long to be one, a name no account can have is looked up all the same, so that
      * timing tells nothing. */
     bool is_set = account_set_local(&request->account, local) ||
@@ -140,7 +141,7 @@ static bool effect_carry_out(struct worker *worker, uint32_t conn, const struct 
         stream_end(worker, conn);
         return false;
     case EFFECT_ACCOUNT_GET:
-        if (account_ask(worker, conn, effect->account_get.local))
+        if (effects_ask_account(worker, conn, effect->account_get.local))
             return false;
         *result = xmpp_account_found(worker->xmpp, &peer, ERROR_UNAVAILABLE, NULL, output);
         return true;

@@ -248,19 +248,32 @@ static void stretch_answered(struct worker *worker, const struct stretch_job *jo
     inbound_resume(worker, conn);
 }
 
+/* Perhaps read before a change of the account that this worker was told of meanwhile. */
+static bool is_doubtful(const struct worker *worker, const struct store_request *request)
+{
+    return request->kind == STORE_ACCOUNT_GET && request->error == ERROR_NONE &&
+           changes_since(&worker->changes, request->token_word, request->account.number);
+}
+
 static void store_answered(struct worker *worker, const struct store_request *request)
 {
     uint32_t conn = net_find(worker->net, (struct handle){request->token_handle});
     if (conn == POOL_NONE || is_over(session_at(&worker->sessions, conn)))
         return;
+    enum error error = request->error;
+    if (is_doubtful(worker, request)) {
+        /* Asked once more, it is read after the change. */
+        if (effects_ask_account(worker, conn, account_local(&request->account)))
+            return;
+        error = ERROR_UNAVAILABLE;
+    }
     struct xmpp_peer peer = inbound_peer(worker, conn);
     struct xmpp_output output;
     enum xmpp_result result;
     if (request->kind == STORE_ACCOUNT_GET)
-        result =
-            xmpp_account_found(worker->xmpp, &peer, request->error, &request->account, &output);
+        result = xmpp_account_found(worker->xmpp, &peer, error, &request->account, &output);
     else
-        result = xmpp_account_created(worker->xmpp, &peer, request->error, &output);
+        result = xmpp_account_created(worker->xmpp, &peer, error, &output);
     effects_apply(worker, conn, result, &output);
     inbound_resume(worker, conn);
 }

@@ -16,8 +16,8 @@ enum order_kind {
     ORDER_SESSION_COUNT, /* add to the counts */
     ORDER_SESSION_GET,   /* the session and its flight recorder */
     ORDER_SESSION_KICK,
-    ORDER_USER_KICK, /* every session of `account` */
-    ORDER_DRAIN      /* close every stream; comes back when all are gone */
+    ORDER_ACCOUNT_CHANGED, /* logins by what `account` was are void, and so are its sessions */
+    ORDER_DRAIN            /* close every stream; comes back when all are gone */
 };
 
 #define ORDER_TRACE_MAX 256u
@@ -30,7 +30,12 @@ struct order {
     struct admin_request *request; /* control's: whom to answer; NULL = nobody */
     const struct push_job *job;    /* PUSH */
     struct handle session;         /* GET, KICK; LIST: start after this row of this worker */
-    uint32_t account;              /* USER_KICK */
+    uint32_t account;              /* ACCOUNT_CHANGED */
+    bool ends_sessions;            /* ACCOUNT_CHANGED: bound streams of the account end too */
+    bool is_due;                   /* ACCOUNT_CHANGED: the store has changed it */
+    bool is_enabled;               /* ACCOUNT_CHANGED, for the answer */
+    uint64_t created_at_ms;        /* ACCOUNT_CHANGED, for the answer */
+    struct order *next;            /* ACCOUNT_CHANGED: control's, while it has the order */
     bool has_cursor;               /* LIST */
     uint16_t user_size;            /* LIST: filter */
     uint8_t user[ORDER_USER_MAX];

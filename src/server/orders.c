@@ -79,13 +79,33 @@ static void session_kick(struct worker *worker, struct order *order)
         kick(worker, conn);
 }
 
-static void user_kick(struct worker *worker, struct order *order)
+static void login_void(struct worker *worker, uint32_t conn, uint32_t account)
 {
+    struct xmpp_peer peer = inbound_peer(worker, conn);
+    struct xmpp_output output;
+    enum xmpp_result result = xmpp_account_changed(worker->xmpp, &peer, account, &output);
+    if (output.effect_count == 0)
+        return;
+    effects_apply(worker, conn, result, &output);
+    inbound_resume(worker, conn);
+    metric_count(worker->metrics, METRIC_STREAMS_KICKED);
+}
+
+/* What the worker has of the account: bound sessions, logins that know its number, and, for what is
+ * still being looked up, the mark in worker->changes. */
+static void account_changed(struct worker *worker, struct order *order)
+{
+    changes_add(&worker->changes, order->account);
+    if (!order->ends_sessions && xmpp_negotiation_count(worker->xmpp) == 0)
+        return;
     uint32_t end = net_row_end(worker->net);
     for (uint32_t conn = 0; conn < end; conn++) {
-        if (net_is_live(worker->net, conn) &&
-            (session_at(&worker->sessions, conn)->flags & SESSION_BOUND) != 0 &&
-            session_at(&worker->sessions, conn)->account == order->account)
+        if (!net_is_live(worker->net, conn))
+            continue;
+        const struct session_row *row = session_at(&worker->sessions, conn);
+        if ((row->flags & SESSION_BOUND) == 0)
+            login_void(worker, conn, order->account);
+        else if (order->ends_sessions && row->account == order->account)
             kick(worker, conn);
     }
 }
@@ -108,8 +128,8 @@ static void order_carry_out(struct worker *worker, struct order *order)
     case ORDER_SESSION_KICK:
         session_kick(worker, order);
         break;
-    case ORDER_USER_KICK:
-        user_kick(worker, order);
+    case ORDER_ACCOUNT_CHANGED:
+        account_changed(worker, order);
         break;
     case ORDER_DRAIN:
         ASSERT(worker->drain == NULL);

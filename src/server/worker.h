@@ -24,6 +24,7 @@
 #include "stentor/store.h"
 #include "stentor/trace.h"
 #include "stentor/xmpp.h"
+#include "changes.h"
 #include "joined.h"
 #include "order.h"
 #include "partial.h"
@@ -73,7 +74,8 @@ struct worker {
     struct digests digests;
     struct worker_push *pushes; /* WORKER_PUSHES_MAX */
     uint32_t push_count;
-    struct order *drain; /* the order to give back when all streams are gone */
+    struct changes changes; /* of accounts, since when look-ups are doubted */
+    struct order *drain;    /* the order to give back when all streams are gone */
     uint32_t drain_row;
     struct net_events *events;
     struct route_actions *actions;
@@ -110,6 +112,8 @@ struct xmpp_peer inbound_peer(struct worker *worker, uint32_t conn);
  * fed in until none is left. Returns what the stream does next. */
 enum xmpp_result effects_apply(struct worker *worker, uint32_t conn, enum xmpp_result result,
                                struct xmpp_output *output);
+/* Asks the store for the account of a login; false when it cannot be asked now. */
+MUST_USE bool effects_ask_account(struct worker *worker, uint32_t conn, struct bytes local);
 /* Ends a stream for a reason of ours. */
 void effects_close(struct worker *worker, uint32_t conn, enum stream_error error);
 /* The connection is gone: unregister, give back what it borrowed. */

@@ -92,6 +92,7 @@ static void fail(struct step *step, enum sasl_error error)
     write_string(step->out, conditions[error]);
     write_string(step->out, "/></failure>");
     reset(row);
+    row->account = ACCOUNT_NUMBER_NONE;
     row->tries++;
     if (row->tries >= step->xmpp->config->xmpp_auth_tries)
         stream_fail(step, STREAM_ERROR_POLICY_VIOLATION, "too many failed authentications");
@@ -338,6 +339,18 @@ void sasl_account_found(struct step *step, enum error error, const struct accoun
         ask_password(step);
     else
         challenge_scram(step);
+}
+
+/* The proof or the password may come yet, or be under way: it is judged against keys that hold no
+ * longer, and fails as it would for a user that does not exist. */
+void sasl_account_changed(struct step *step)
+{
+    if (step->stream->state == STREAM_OPEN) {
+        step->negotiation->is_known = false;
+        step->negotiation->account = ACCOUNT_NUMBER_NONE;
+    } else {
+        stream_fail(step, STREAM_ERROR_NOT_AUTHORIZED, "the account was changed");
+    }
 }
 
 /* ---- elements ---- */

@@ -20,6 +20,8 @@ void sasl_write_mechanisms(struct step *step);
 /* An element in the SASL namespace on a stream in state OPEN. */
 void sasl_step(struct step *step);
 void sasl_account_found(struct step *step, enum error error, const struct account *account);
+/* The account that the row names is no longer what was looked up. */
+void sasl_account_changed(struct step *step);
 void sasl_password_checked(struct step *step, enum error error);
 
 #endif

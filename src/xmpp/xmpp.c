@@ -308,6 +308,16 @@ enum xmpp_result xmpp_bind_refused(struct xmpp *xmpp, const struct xmpp_peer *pe
     return step_result(&step);
 }
 
+enum xmpp_result xmpp_account_changed(struct xmpp *xmpp, const struct xmpp_peer *peer,
+                                      uint32_t account, struct xmpp_output *output)
+{
+    ASSERT(account != ACCOUNT_NUMBER_NONE);
+    struct step step = step_begin(xmpp, peer, NULL, output);
+    if (step.negotiation != NULL && step.negotiation->account == account)
+        sasl_account_changed(&step);
+    return step_result(&step);
+}
+
 /* ---- the end ---- */
 
 enum xmpp_result xmpp_close(struct xmpp *xmpp, const struct xmpp_peer *peer,

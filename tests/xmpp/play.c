@@ -386,6 +386,14 @@ static void say_base64(struct play *play, const char *before, struct bytes text,
     play_say_bytes(play, writer_bytes(&into));
 }
 
+void play_change_account(struct play *play, uint32_t number)
+{
+    struct xmpp_peer peer = play_peer(play);
+    struct xmpp_output output;
+    xmpp_account_changed(play->xmpp, &peer, number, &output);
+    hear(play, &output);
+}
+
 void play_auth_plain(struct play *play, const char *user, const char *password)
 {
     uint8_t room[1024];
@@ -461,6 +469,8 @@ bool play_auth_scram(struct play *play, enum digest_kind kind, const char *user,
     struct bytes challenge = heard_base64(play, "challenge", &server);
     if (challenge.size == 0)
         return false;
+    if (play->changed != 0)
+        play_change_account(play, play->changed);
     write_bytes(&message, bytes_from(writer_bytes(&first), 3));
     write_u8(&message, ',');
     write_bytes(&message, challenge);

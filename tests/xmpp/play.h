@@ -40,6 +40,7 @@ struct play {
     uint32_t account_count;
     enum play_store store;
     enum stanza_error bind_error; /* NONE: binding succeeds */
+    uint32_t changed; /* an account that changes between SCRAM's challenge and its response */
     bool is_secure;
     bool is_closed; /* EFFECT_CLOSE was seen */
     enum stream_error close_error;
@@ -77,6 +78,8 @@ void play_auth_plain(struct play *play, const char *user, const char *password);
 bool play_auth_scram(struct play *play, enum digest_kind kind, const char *user,
                      const char *password);
 struct xmpp_peer play_peer(struct play *play);
+/* The account of that number was changed; what comes of it is heard. */
+void play_change_account(struct play *play, uint32_t number);
 
 #define PLAY_HEADER                                                                                \
     "<?xml version='1.0'?><stream:stream to='stentor.test' xmlns='jabber:client' "                 \

@@ -297,15 +297,93 @@ static void test_nobody(void **state)
     play_end(&play);
 }
 
+/* A login under way by what an account was fails as with a wrong password, of whatever mechanism;
+ * that of another account is not concerned; the next try on the same stream looks up anew. */
+static void test_changed_under_way(void **state)
+{
+    (void)state;
+    struct play play;
+    struct xmpp_output output;
+    play_begin(&play);
+    play_say(&play, PLAY_HEADER);
+    play_heard(&play);
+    play.changed = 1; /* alice */
+    assert_false(play_auth_scram(&play, DIGEST_SHA256, "alice", "pencil"));
+    assert_true(play_hears(&play, FAILURE("not-authorized")));
+    assert_true(play_auth_scram(&play, DIGEST_SHA1, "bob", "pencil"));
+    play_reconnect(&play);
+    play_say(&play, PLAY_HEADER);
+    play.store = PLAY_STORE_SILENT;
+    play_auth_plain(&play, "alice", "pencil");
+    struct xmpp_peer peer = play_peer(&play);
+    assert_int_equal(xmpp_account_changed(play.xmpp, &peer, 1, &output), XMPP_WAIT);
+    /* It was not known yet, so what is found now is what it is now. */
+    assert_int_equal(xmpp_account_found(play.xmpp, &peer, ERROR_NONE, &play.accounts[0], &output),
+                     XMPP_WAIT);
+    assert_int_equal(xmpp_account_changed(play.xmpp, &peer, 2, &output), XMPP_WAIT);
+    assert_int_equal(xmpp_account_changed(play.xmpp, &peer, 1, &output), XMPP_WAIT);
+    assert_int_equal(output.out.size + output.effect_count, 0);
+    assert_int_equal(xmpp_password_checked(play.xmpp, &peer, ERROR_NONE, &output), XMPP_GO_ON);
+    assert_true(bytes_equal(writer_bytes(&output.out), BYTES(FAILURE("not-authorized"))));
+    play.store = PLAY_STORE_WORKS;
+    play_heard(&play);
+    play_auth_plain(&play, "alice", "pencil");
+    assert_true(play_hears(&play, "*" SUCCESS));
+    play_end(&play);
+}
+
+/* A stream that is authenticated by what its account was ends, before its header and after; a bound
+ * one is its owner's to end, and one that failed to log in has no account. */
+static void test_changed_afterwards(void **state)
+{
+    (void)state;
+    struct play play;
+    play_begin(&play);
+    for (uint32_t i = 0; i < 2; i++) {
+        play_say(&play, PLAY_HEADER);
+        play_auth_plain(&play, "alice", "pencil");
+        if (i == 1)
+            play_say(&play, PLAY_HEADER);
+        play_heard(&play);
+        play_change_account(&play, 2);
+        assert_string_equal(play_heard(&play), "");
+        play_change_account(&play, 1);
+        assert_true(play_hears(&play, "*<stream:error><not-authorized *</stream:error>"
+                                      "</stream:stream>[close not-authorized]"));
+        play_change_account(&play, 1);
+        assert_string_equal(play_heard(&play), "");
+        play_reconnect(&play);
+    }
+    play_say(&play, PLAY_HEADER);
+    play_auth_plain(&play, "alice", "wrong");
+    play_heard(&play);
+    play_change_account(&play, 1);
+    assert_string_equal(play_heard(&play), "");
+    play_reconnect(&play);
+    play_login(&play, "alice", "phone");
+    play_heard(&play);
+    play_change_account(&play, 1);
+    assert_string_equal(play_heard(&play), "");
+    play_end(&play);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_plain),          cmocka_unit_test(test_malformed),
-        cmocka_unit_test(test_scram),          cmocka_unit_test(test_scram_in_pieces),
-        cmocka_unit_test(test_unknown_user),   cmocka_unit_test(test_missing_keys),
-        cmocka_unit_test(test_store_down),     cmocka_unit_test(test_tries),
-        cmocka_unit_test(test_out_of_order),   cmocka_unit_test(test_plain_text_forbidden),
-        cmocka_unit_test(test_password_wiped), cmocka_unit_test(test_nobody),
+        cmocka_unit_test(test_plain),
+        cmocka_unit_test(test_malformed),
+        cmocka_unit_test(test_scram),
+        cmocka_unit_test(test_scram_in_pieces),
+        cmocka_unit_test(test_unknown_user),
+        cmocka_unit_test(test_missing_keys),
+        cmocka_unit_test(test_store_down),
+        cmocka_unit_test(test_tries),
+        cmocka_unit_test(test_out_of_order),
+        cmocka_unit_test(test_plain_text_forbidden),
+        cmocka_unit_test(test_password_wiped),
+        cmocka_unit_test(test_nobody),
+        cmocka_unit_test(test_changed_under_way),
+        cmocka_unit_test(test_changed_afterwards),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
