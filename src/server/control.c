@@ -202,8 +202,18 @@ static void metrics_answer(struct control *control, struct admin_request *reques
     heap_give(control->heap, text);
 }
 
+static bool is_change(enum admin_kind kind)
+{
+    return kind == ADMIN_PUSH_CREATE || kind == ADMIN_USER_CREATE || kind == ADMIN_USER_UPDATE ||
+           kind == ADMIN_USER_DELETE || kind == ADMIN_SESSION_KICK;
+}
+
 static void request_carry_out(struct control *control, struct admin_request *request)
 {
+    if (control->is_draining && (is_change(request->kind) || request->kind == ADMIN_READY)) {
+        control_refuse_draining(control, request);
+        return;
+    }
     switch (request->kind) {
     case ADMIN_PUSH_CREATE:
     case ADMIN_PUSH_GET:
@@ -227,11 +237,7 @@ static void request_carry_out(struct control *control, struct admin_request *req
         metrics_answer(control, request);
         break;
     case ADMIN_READY:
-        if (control->drains_out != 0)
-            admin_answer_problem(control->admin, &request, ERROR_UNAVAILABLE,
-                                 "The server is draining.");
-        else
-            admin_answer_text(control->admin, &request, BYTES("ready\n"));
+        admin_answer_text(control->admin, &request, BYTES("ready\n"));
         break;
     }
 }
@@ -258,8 +264,14 @@ void control_turn(struct control *control, uint64_t now_ns, uint64_t wall_ms)
     log_leave(control);
 }
 
+void control_refuse_draining(struct control *control, struct admin_request *request)
+{
+    admin_answer_problem(control->admin, &request, ERROR_UNAVAILABLE, "The server is draining.");
+}
+
 void control_drain(struct control *control)
 {
+    control->is_draining = true;
     for (uint32_t i = 0; i < control_worker_count(control); i++) {
         struct order *order = control_order(control, ORDER_DRAIN, (uint8_t)i);
         if (order == NULL || !control_give(control, order))

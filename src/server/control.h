@@ -39,6 +39,7 @@ struct control {
     uint32_t pushes_running;
     struct order *changes; /* of accounts: not yet stored, or not yet taken by the next worker */
     uint32_t orders_out;   /* given to workers, not yet back */
+    bool is_draining;      /* changes and pushes are refused */
     uint32_t drains_out;   /* workers that still have streams */
     uint32_t made_accounts, refused_accounts; /* by hand: answers to server_make_account */
     struct bell bell;
@@ -50,8 +51,10 @@ MUST_USE enum error control_open_admin(struct control *control, char token[ADMIN
                                        struct writer *message);
 void control_destroy(struct control *control);
 void control_turn(struct control *control, uint64_t now_ns, uint64_t wall_ms);
-/* Tells every worker to end its streams. */
+/* Tells every worker to end its streams; from here on changes and pushes are refused. */
 void control_drain(struct control *control);
+/* The 503 of a change or a push that comes, or goes on, once streams are being ended. */
+void control_refuse_draining(struct control *control, struct admin_request *request);
 /* Turns away what admin asked and nobody will answer any more. */
 void control_close_admin(struct control *control);
 

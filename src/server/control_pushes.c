@@ -69,6 +69,10 @@ static const char *refusal_text(enum error error)
 static void begin_and_answer(struct control *control, struct admin_request *request,
                              const uint32_t *accounts, uint32_t count)
 {
+    if (control->is_draining) { /* since its users were looked up */
+        control_refuse_draining(control, request);
+        return;
+    }
     struct push_id id;
     enum error error = control_push_begin(control, &request->push, accounts, count, &id);
     struct push_status status;
