@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * stentor: arguments -> configuration -> server -> wait -> stop. Exit: 0 done, 1 the server could
- * not start or run, 2 wrong arguments or configuration. */
+ * not start or run or the answer could not be written, 2 wrong arguments or configuration. */
+#include <errno.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -35,13 +36,22 @@ static void complain(const char *prefix, const struct writer *message)
     fprintf(stderr, "%s%.*s\n", prefix, (int)message->size, (const char *)message->at);
 }
 
+/* What was asked for has to arrive: a full disk or a closed pipe is a failure, and said. */
+static int shown(void)
+{
+    if (fflush(stdout) == 0 && ferror(stdout) == 0)
+        return 0;
+    fprintf(stderr, "stentor: cannot write to the standard output: %s\n", strerror(errno));
+    return 1;
+}
+
 static int config_show(const struct config *config)
 {
     static char text[64 << 10];
     struct writer writer = writer_of(text, sizeof text);
     config_print(config, &writer);
     fwrite(writer.at, 1, writer.size, stdout);
-    return 0;
+    return shown();
 }
 
 static int serve(const struct config *config)
@@ -78,9 +88,11 @@ int main(int argc, char **argv)
     const char *verb = argc > 1 ? argv[1] : "";
     config_defaults(&config);
     if (strcmp(verb, "--help") == 0)
-        return usage(stdout, 0);
-    if (strcmp(verb, "--version") == 0)
-        return puts("stentor " STENTOR_VERSION) < 0;
+        return usage(stdout, 0) | shown();
+    if (strcmp(verb, "--version") == 0) {
+        puts("stentor " STENTOR_VERSION);
+        return shown();
+    }
     bool is_print = strcmp(verb, "--print-config") == 0;
     bool is_check = strcmp(verb, "--check-config") == 0;
     bool is_serve = strcmp(verb, "--config") == 0;
@@ -98,5 +110,8 @@ int main(int argc, char **argv)
         complain("", &message);
         return 2;
     }
-    return is_check ? puts("configuration is valid") < 0 : serve(&config);
+    if (is_serve)
+        return serve(&config);
+    puts("configuration is valid");
+    return shown();
 }

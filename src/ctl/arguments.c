@@ -156,5 +156,6 @@ void arguments_help(FILE *out)
     }
     fprintf(out, "\nwith every command:\n");
     options_print(out, OPTIONS_OF_ALL, "      ");
-    fprintf(out, "\nexit: 0 done, 1 refused by the server, 2 wrong usage, 3 no answer\n");
+    fprintf(out, "\nexit: 0 done, 1 refused by the server, 2 wrong usage, 3 no answer,\n"
+                 "      4 done, but the output cannot be written\n");
 }

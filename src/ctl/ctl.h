@@ -26,7 +26,8 @@ enum ctl_exit {
     CTL_OK,
     CTL_REFUSED, /* by the server, which said why */
     CTL_USAGE,
-    CTL_UNREACHABLE
+    CTL_UNREACHABLE,
+    CTL_UNWRITTEN /* done, but the standard output did not take the answer */
 };
 
 /* ---- arguments.c ---- */

@@ -3,6 +3,7 @@
 """The life of a server process as an operator sees it: arguments, configuration, start, polite stop,
 start again, death in the middle of writing, a disk that is full, a folder that is taken."""
 import base64
+import json
 import os
 import random
 import signal
@@ -47,6 +48,31 @@ def arguments():
     for wrong in ([], ["--confg", "x"], ["--config"], ["x"]):
         answer = program(*wrong)
         assert answer.returncode == 2 and "usage" in answer.stderr, (wrong, answer)
+
+
+def full_output():
+    """An answer that does not arrive is a failure, and said on the standard error."""
+    build = os.environ.get("STENTOR_BUILD", os.path.join(harness.ROOT, "build"))
+    path = "/tmp/stentor-empty-%d.yml" % os.getpid()
+    with open(path, "w", encoding="utf-8"):
+        pass
+    try:
+        for code, words in ((1, ("stentor", "--version")), (1, ("stentor", "--help")),
+                            (1, ("stentor", "--print-config")),
+                            (1, ("stentor", "--print-config", path)),
+                            (1, ("stentor", "--check-config", path)),
+                            (4, ("stentorctl", "--version")), (4, ("stentorctl", "--help"))):
+            words = (os.path.join(build, words[0]),) + words[1:]
+            with open("/dev/full", "w", encoding="utf-8") as full:
+                done = subprocess.run(words, stdout=full, stderr=subprocess.PIPE, text=True,
+                                      timeout=20, check=False)
+            assert done.returncode == code, (words, done)
+            assert "No space left on device" in done.stderr, (words, done)
+            assert done.stderr.count("\n") == 1, done
+            done = subprocess.run(words, stdout=subprocess.DEVNULL, timeout=20, check=False)
+            assert done.returncode == 0, (words, done)
+    finally:
+        os.unlink(path)
 
 
 def print_config(folder="/tmp"):
@@ -206,6 +232,44 @@ def stop_while_making_keys():
         assert len(outcome) == 1 and isinstance(outcome[0], Exception), outcome
         server.start()
         assert is_made(server, "juliet"), "refused, and made all the same"
+
+
+def refuses_changes_while_draining():
+    """One client that does not close keeps the drain open: what would change something is told to
+    come again, what reads is answered."""
+    changes = (("POST", "/v1/pushes", {"target": {"online": True}, "notification": {"body": "late"}}),
+               ("POST", "/v1/pushes", {"target": {"all": True}, "notification": {"body": "late"}}),
+               ("POST", "/v1/pushes", {"target": {"users": ["juliet"]},
+                                       "notification": {"body": "late"}}),
+               ("POST", "/v1/users", {"username": "late", "password": "secret"}),
+               ("PATCH", "/v1/users/juliet", {"enabled": False}),
+               ("PATCH", "/v1/users/juliet", {"password": "other"}),
+               ("DELETE", "/v1/users/juliet", None), ("DELETE", "/v1/sessions/%s", None))
+    with harness.Server(options={"server.drain": "5s"}) as server:
+        server.add_user("juliet", "secret")
+        with Stream(server) as stream:
+            stream.login("juliet", "secret")
+            session = server.api("GET", "/v1/sessions")["items"][0]["id"]
+            server.process.send_signal(signal.SIGTERM)
+            until(lambda: server.http("GET", "/readyz")[0] == 503, "it drains")
+            for method, path, body in changes:
+                path = path % session if "%s" in path else path
+                status, headers, text = server.http(
+                    method, path, json.dumps(body) if body else None,
+                    {"Authorization": "Bearer " + server.token})
+                assert status == 503 and headers["Retry-After"], (method, path, status)
+                assert "draining" in text, text
+            for path in ("/v1/users/juliet", "/v1/users", "/v1/sessions", "/v1/sessions/count",
+                         "/v1/sessions/" + session, "/v1/pushes", "/metrics"):
+                server.api("GET", path)
+            assert server.http("GET", "/healthz")[0] == 200
+            assert stream.error() == "system-shutdown"
+        assert server.process.wait(10) == 0, server.log()
+        server.start()
+        with Stream(server) as stream:
+            stream.login("juliet", "secret")  # neither disabled nor deleted nor changed
+        assert [user["username"] for user in server.api("GET", "/v1/users")["items"]] == ["juliet"]
+        assert server.api("GET", "/v1/pushes")["items"] == []
 
 
 def second_signal():
@@ -395,12 +459,15 @@ def wrong_password_after_restart():
 
 
 CASES = [
-    ("arguments", arguments), ("print-config", print_config), ("wrong-configs", wrong_configs),
+    ("arguments", arguments), ("full-output", full_output), ("print-config", print_config),
+    ("wrong-configs", wrong_configs),
     ("restart-1-worker", restart(1)), ("restart-2-workers", restart(2)),
     ("stop-while-stretching", stop_while_stretching(False, "5s")),
     ("stop-while-waiting-for-passwords", stop_while_stretching(True, "1s")),
     ("stop-while-making-keys", stop_while_making_keys),
-    ("stubborn-client", stubborn_client), ("second-signal", second_signal), ("killed", killed),
+    ("stubborn-client", stubborn_client),
+    ("refuses-changes-while-draining", refuses_changes_while_draining),
+    ("second-signal", second_signal), ("killed", killed),
     ("unknown-name-after-restart", wrong_password_after_restart),
     ("full-disk-at-start", full_at_start), ("full-disk-while-running", full_while_running),
     ("folder-taken", folder_taken), ("folder-unusable", folder_unusable),
