@@ -8,6 +8,7 @@
 #define STENTOR_BENCH_H
 
 /* argv[0] is the name of the sub-command. */
+int bench_churn(int argc, char **argv);
 int bench_rows(int argc, char **argv);
 int bench_tcp(int argc, char **argv);
 int bench_xml(int argc, char **argv);

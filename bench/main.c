@@ -14,6 +14,8 @@ static const struct bench_command {
     int (*run)(int argc, char **argv);
     const char *help;
 } bench_commands[] = {
+    {"churn", bench_churn, "what stays of connections opened and closed over a lossy wire: "
+                           "[--count N] [--loss-ppm N] [--json]"},
     {"rows", bench_rows, "memory and lookup of streams at rest: [--count N] [--hugepages] "
                          "[--json]"},
     {"tcp", bench_tcp, "accepts and small segments a core: [--payload N] [--count-max N] "
