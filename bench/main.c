@@ -14,12 +14,16 @@ static const struct bench_command {
     int (*run)(int argc, char **argv);
     const char *help;
 } bench_commands[] = {
-    {"churn", bench_churn, "what stays of connections opened and closed over a lossy wire: "
-                           "[--count N] [--loss-ppm N] [--json]"},
-    {"rows", bench_rows, "memory and lookup of streams at rest: [--count N] [--hugepages] "
-                         "[--json]"},
-    {"tcp", bench_tcp, "accepts and small segments a core: [--payload N] [--count-max N] "
-                       "[--hugepages] [--json]"},
+    {"churn", bench_churn,
+     "what stays of connections opened and closed over a lossy wire: "
+     "[--count N] [--loss-ppm N] [--json]"},
+    {"flood", bench_flood, "honest clients among a SYN flood: [--lost-percent N] [--json]"},
+    {"rows", bench_rows,
+     "memory and lookup of streams at rest: [--count N] [--hugepages] "
+     "[--json]"},
+    {"tcp", bench_tcp,
+     "accepts and small segments a core: [--payload N] [--count-max N] "
+     "[--hugepages] [--json]"},
     {"xml", bench_xml, "XML reading against Expat: [--compare expat] [--rounds N] [--json]"},
 };
 

@@ -15,19 +15,16 @@
 #include <string.h>
 #include <time.h>
 
-#include "stentor/nic_checksum.h"
-
 #include "bench.h"
 #include "loop_nic.h"
 #include "parked.h"
+#include "peer_frames.h"
 
 #define ACCEPT_COUNT 262144u
 #define SEGMENTS_A_ROUND (1u << 18)
 #define PREPARED 4096u /* frames made ahead, so that making them does not warm the rows' lines */
 #define ROUNDS 5u
 #define PAYLOAD_DEFAULT 64u
-#define PAYLOAD_MAX 512u
-#define FRAME_MAX 640u
 #define COUNTS 4u
 #define TRACE_EVENTS 65536u
 
@@ -81,114 +78,6 @@ static double median(double *figures)
     return figures[ROUNDS / 2];
 }
 
-/* ---- peers' frames ---- */
-
-struct frame_text {
-    uint32_t number; /* of the connection */
-    uint32_t seq;
-    uint32_t ack;
-    uint8_t flags;
-    uint32_t payload;
-};
-
-static const uint8_t our_mac[6] = {0x02, 0, 0, 0, 0, 1};
-static const uint8_t router_mac[6] = {0x02, 0, 0, 0, 0, 2};
-
-static uint8_t *write_ethernet(uint8_t *at, uint16_t type)
-{
-    struct ethernet_header header = {.type = be16_of(type)};
-    memcpy(header.destination, our_mac, sizeof our_mac);
-    memcpy(header.source, router_mac, sizeof router_mac);
-    memcpy(at, &header, sizeof header);
-    return at + sizeof header;
-}
-
-static uint8_t *write_ip(uint8_t *at, uint32_t number, uint32_t tcp_size)
-{
-    struct tcp_key key = parked_key(number);
-    struct ip_header header = {
-        .version_size = 4u << 4 | sizeof header / 4,
-        .size = be16_of((uint16_t)(sizeof header + tcp_size)),
-        .fragment = be16_of(IP_DONT_FRAGMENT),
-        .hops = IP_HOPS,
-        .protocol = IP_PROTOCOL_TCP,
-        .source = be32_of(net_address_ipv4(&key.remote)),
-        .destination = be32_of(PARKED_OUR_IPV4),
-    };
-    memcpy(at, &header, sizeof header);
-    return at + sizeof header;
-}
-
-/* Timestamps always; a SYN offers MSS and scale besides. */
-static uint8_t *write_tcp(uint8_t *at, const struct frame_text *text, uint32_t ts_value)
-{
-    static const uint8_t offer[8] = {TCP_OPTION_MSS,          4, 0x05,        0xb4, TCP_OPTION_NOP,
-                                     TCP_OPTION_WINDOW_SCALE, 3, PARKED_SCALE};
-    struct tcp_key key = parked_key(text->number);
-    bool is_syn = (text->flags & TCP_SYN) != 0;
-    uint32_t size = sizeof(struct tcp_header) + TCP_TIMESTAMPS_SIZE + (is_syn ? sizeof offer : 0);
-    struct tcp_header header = {
-        .source_port = be16_of(key.remote_port),
-        .destination_port = be16_of(key.local_port),
-        .seq = be32_of(text->seq),
-        .ack = be32_of(text->ack),
-        .offset = (uint8_t)(size / 4 << 4),
-        .flags = text->flags,
-        .window = be16_of(512),
-    };
-    memcpy(at, &header, sizeof header);
-    at += sizeof header;
-    if (is_syn) {
-        memcpy(at, offer, sizeof offer);
-        at += sizeof offer;
-    }
-    tcp_options_write_timestamps(at, ts_value, 0);
-    return at + TCP_TIMESTAMPS_SIZE;
-}
-
-static struct packet frame_of(struct tcp_bench *bench, const struct frame_text *text,
-                              uint32_t ts_value)
-{
-    uint8_t octets[FRAME_MAX];
-    bool is_syn = (text->flags & TCP_SYN) != 0;
-    uint32_t tcp_size = (uint32_t)sizeof(struct tcp_header) + TCP_TIMESTAMPS_SIZE +
-                        (is_syn ? 8 : 0) + text->payload;
-    uint8_t *at = write_ethernet(octets, ETHERNET_TYPE_IPV4);
-    at = write_ip(at, text->number, tcp_size);
-    at = write_tcp(at, text, ts_value);
-    memset(at, 'x', text->payload);
-    struct packet packet =
-        loop_nic_frame(&bench->nic, bytes_of(octets, (size_t)(at - octets) + text->payload));
-    if (bench->nic.is_plain) {
-        packet.ip_offset = sizeof(struct ethernet_header);
-        packet.flags = PACKET_FILL_IP | PACKET_FILL_TCP;
-        nic_checksum_fill(&packet);
-    }
-    return packet;
-}
-
-/* The router tells its address, as it was asked to at the start. */
-static void answer_arp(struct tcp_bench *bench)
-{
-    uint8_t octets[sizeof(struct ethernet_header) + sizeof(struct arp_header)];
-    struct arp_header arp = {
-        .hardware = be16_of(ARP_HARDWARE_ETHERNET),
-        .protocol = be16_of(ETHERNET_TYPE_IPV4),
-        .hardware_size = ETHERNET_MAC_SIZE,
-        .protocol_size = 4,
-        .operation = be16_of(ARP_REPLY),
-        .sender = be32_of(PARKED_ROUTER_IPV4),
-        .target = be32_of(PARKED_OUR_IPV4),
-    };
-    memcpy(arp.sender_mac, router_mac, sizeof router_mac);
-    memcpy(arp.target_mac, our_mac, sizeof our_mac);
-    memcpy(write_ethernet(octets, ETHERNET_TYPE_ARP), &arp, sizeof arp);
-    struct packet packet = loop_nic_frame(&bench->nic, bytes_of(octets, sizeof octets));
-    struct net_events events = {0};
-    (void)net_input(bench->net, &packet, 1, bench->now_ns, &events);
-    net_release(bench->net, bench->now_ns);
-}
-
 /* ---- tables ---- */
 
 static enum error open_net(struct tcp_bench *bench, uint32_t rows)
@@ -210,7 +99,7 @@ static enum error open_net(struct tcp_bench *bench, uint32_t rows)
     if (error == ERROR_NONE)
         error = net_listen(bench->net, PARKED_PORT);
     if (error == ERROR_NONE)
-        answer_arp(bench);
+        peer_answer_arp(bench->net, &bench->nic, bench->now_ns);
     return error;
 }
 
@@ -262,40 +151,21 @@ static uint64_t turn(struct tcp_bench *bench, struct packet *packets, uint32_t c
 
 /* ---- accepts ---- */
 
-static uint32_t kept_seq(const struct loop_nic *nic, uint32_t i)
-{
-    struct tcp_header header;
-    memcpy(&header, nic->kept[i] + NET_TCP_OFFSET, sizeof header);
-    return be32_get(header.seq);
-}
-
-static uint32_t kept_timestamp(const struct loop_nic *nic, uint32_t i)
-{
-    struct tcp_options options;
-    struct tcp_header header;
-    memcpy(&header, nic->kept[i] + NET_TCP_OFFSET, sizeof header);
-    const uint8_t *at = nic->kept[i] + NET_TCP_OFFSET + sizeof header;
-    tcp_options_read(bytes_of(at, (header.offset >> 4) * 4u - sizeof header), &options);
-    return options.ts_value;
-}
-
 /* Nanoseconds for one burst of handshakes, of connections first..first+31; 0 when one failed. */
 static uint64_t accept_burst(struct tcp_bench *bench, uint32_t first)
 {
     struct packet packets[NIC_BURST_MAX];
     for (uint32_t i = 0; i < NIC_BURST_MAX; i++) {
-        struct frame_text syn = {first + i, parked_peer_seq(first + i) - 1, 0, TCP_SYN, 0};
-        packets[i] = frame_of(bench, &syn, 1);
+        struct peer_text syn = {first + i, parked_peer_seq(first + i) - 1, 0, TCP_SYN, 0};
+        packets[i] = peer_frame(&bench->nic, &syn, 1);
     }
     uint64_t spent_ns = turn(bench, packets, NIC_BURST_MAX);
     if (bench->nic.kept_count != NIC_BURST_MAX)
         return 0;
     for (uint32_t i = 0; i < NIC_BURST_MAX; i++) {
-        struct frame_text ack = {first + i, parked_peer_seq(first + i),
-                                 kept_seq(&bench->nic, i) + 1, TCP_ACK, 0};
-        packets[i] = frame_of(bench, &ack, 2);
-        struct be32 echo = be32_of(kept_timestamp(&bench->nic, i));
-        memcpy(packets[i].frame + packets[i].size - sizeof echo, &echo, sizeof echo);
+        struct peer_text ack = {first + i, parked_peer_seq(first + i),
+                                peer_kept_seq(&bench->nic, i) + 1, TCP_ACK, 0};
+        packets[i] = peer_frame_echo(&bench->nic, &ack, 2, peer_kept_timestamp(&bench->nic, i));
     }
     uint64_t accepted = bench->accepted;
     spent_ns += turn(bench, packets, NIC_BURST_MAX);
@@ -325,10 +195,10 @@ static void prepare(struct tcp_bench *bench)
 {
     for (uint32_t i = 0; i < PREPARED; i++) {
         uint32_t number = (uint32_t)(random_u64(&bench->random) % bench->count);
-        struct frame_text text = {number, parked_peer_seq(number) + bench->sent[number],
-                                  parked_our_seq(number), TCP_ACK | TCP_PSH, bench->payload};
+        struct peer_text text = {number, parked_peer_seq(number) + bench->sent[number],
+                                 parked_our_seq(number), TCP_ACK | TCP_PSH, bench->payload};
         bench->sent[number] += bench->payload;
-        bench->prepared[i] = frame_of(bench, &text, number + 1);
+        bench->prepared[i] = peer_frame(&bench->nic, &text, number + 1);
     }
 }
 
@@ -441,7 +311,7 @@ static bool read_arguments(struct tcp_bench *bench, int argc, char **argv)
         else if (strcmp(argv[i], "--hugepages") == 0)
             bench->has_hugepages = true;
         else if (strcmp(argv[i], "--payload") == 0 && i + 1 < argc) {
-            if (!read_number(argv[++i], 1, PAYLOAD_MAX, &bench->payload))
+            if (!read_number(argv[++i], 1, PEER_PAYLOAD_MAX, &bench->payload))
                 return false;
         } else if (strcmp(argv[i], "--count-max") == 0 && i + 1 < argc) {
             if (!read_number(argv[++i], counts[0], counts[COUNTS - 1], &bench->count_max))
@@ -463,7 +333,7 @@ int bench_tcp(int argc, char **argv)
         fprintf(stderr,
                 "usage: stentor-bench tcp [--payload 1..%u] [--count-max 10000..10000000] "
                 "[--hugepages] [--json]\n",
-                PAYLOAD_MAX);
+                PEER_PAYLOAD_MAX);
         return 2;
     }
     heap_init(&bench.heap, UINT64_C(1) << 31);
