@@ -15,6 +15,7 @@ struct marks {
 };
 
 #define NEVER_PERCENT 101u
+#define DRAIN_PASS_NS (4 * NS_PER_SECOND)
 
 static const struct marks marks_of[TCP_CLASS_COUNT] = {
     [TCP_CLASS_ROWS] = {100, 100}, /* and only while somebody wants one */
@@ -341,15 +342,9 @@ static bool is_short(const struct tcp_pressure *pressure, enum tcp_class class)
     return pressure->levels[class] == TCP_LEVEL_SHORT;
 }
 
-void tcp_pressure_turn(struct net *net)
+static void relieve(struct net *net)
 {
     struct tcp_pressure *pressure = pressure_of(net);
-    if (net->now_ns < pressure->look_at_ns)
-        return;
-    pressure->look_at_ns = net->now_ns + TCP_PRESSURE_PERIOD_NS;
-    look(net);
-    if (!is_shedding(net))
-        return;
     bool is_hot_short = is_short(pressure, TCP_CLASS_HOT);
     bool is_sending = is_hot_short || is_short(pressure, TCP_CLASS_REFERENCES);
     bool has_hoarders = is_hot_short && net->tcp->reorder_bytes != 0;
@@ -381,16 +376,13 @@ static void open_window(struct net *net, struct tcp_drain *drain, const struct t
     };
 }
 
-bool tcp_pressure_is_slow(struct net *net, uint32_t conn)
+static bool is_slow(struct net *net, uint32_t index)
 {
-    const struct tcp_row *row = &net->rows[conn];
-    const struct tcp_hot *hot = tcp_hot_of(net, row);
-    uint64_t floor = (uint64_t)net->options.drain_bytes_per_second * TCP_DRAIN_SECONDS;
-    if (floor == 0 || row->state == TCP_SYN_SENT)
-        return false;
-    struct tcp_drain *drain = &pressure_of(net)->drains[row->hot];
-    bool is_same = drain->is_open != 0 && drain->conn == conn &&
-                   drain->generation == net->pool.generations[conn];
+    const struct tcp_hot *hot = &net->tcp->hots[index];
+    const struct tcp_row *row = &net->rows[hot->conn];
+    struct tcp_drain *drain = &pressure_of(net)->drains[index];
+    bool is_same = drain->is_open != 0 && drain->conn == hot->conn &&
+                   drain->generation == net->pool.generations[hot->conn];
     if (!is_same || !seq_is_before(hot->snd_una, drain->end)) {
         open_window(net, drain, hot); /* all that was pending then is gone: no case */
         return false;
@@ -398,9 +390,40 @@ bool tcp_pressure_is_slow(struct net *net, uint32_t conn)
     if (tcp_now_s(net) - drain->since_s < TCP_DRAIN_SECONDS)
         return false;
     bool is_alive = tcp_now_s(net) - row->active_at_s < TCP_DRAIN_SECONDS;
-    bool is_slow = is_alive && hot->snd_una - drain->una < floor;
+    uint32_t taken = hot->snd_una - drain->una;
     open_window(net, drain, hot);
-    if (is_slow)
-        net_count(net, METRIC_TCP_SLOW_READERS);
-    return is_slow;
+    return is_alive && taken < net->options.drain_bytes_per_second * TCP_DRAIN_SECONDS;
+}
+
+/* A slice by the time since the last one, so that all are passed in DRAIN_PASS_NS. */
+static void watch_drains(struct net *net)
+{
+    struct tcp *tcp = net->tcp;
+    struct tcp_pressure *pressure = &tcp->pressure;
+    uint64_t elapsed_ns = net->now_ns - pressure->drained_at_ns;
+    uint32_t end = tcp->hot_pool.high_water;
+    pressure->drained_at_ns = net->now_ns;
+    if (net->options.drain_bytes_per_second == 0 || end == 0)
+        return;
+    uint64_t count = elapsed_ns < DRAIN_PASS_NS ? end * elapsed_ns / DRAIN_PASS_NS + 1 : end;
+    for (uint64_t i = 0; i < count && i < TCP_SLICE; i++) {
+        if (pressure->drain_at >= end)
+            pressure->drain_at = 0;
+        uint32_t index = pressure->drain_at++;
+        if (pool_is_live(&tcp->hot_pool, index) &&
+            net->rows[tcp->hots[index].conn].state != TCP_SYN_SENT && is_slow(net, index))
+            shed(net, tcp->hots[index].conn, METRIC_TCP_SLOW_READERS);
+    }
+}
+
+void tcp_pressure_turn(struct net *net)
+{
+    struct tcp_pressure *pressure = pressure_of(net);
+    if (net->now_ns < pressure->look_at_ns)
+        return;
+    pressure->look_at_ns = net->now_ns + TCP_PRESSURE_PERIOD_NS;
+    watch_drains(net);
+    look(net);
+    if (is_shedding(net))
+        relieve(net);
 }

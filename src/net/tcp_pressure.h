@@ -30,8 +30,9 @@
 #define TCP_SHED_MAX 16u /* a period */
 #define TCP_SLICE 1024u  /* extensions or newcomers looked at in a period */
 #define TCP_DRAIN_SECONDS 60u
-#define TCP_TINY_SIZE 32u /* fewer octets than this in a segment are few: no TLS record says less  \
-                           */
+#define TCP_TINY_SIZE                                                                              \
+    32u /* fewer octets than this in a segment are few: no TLS record says less                    \
+         */
 #define TCP_TINY_BURST 250u
 
 enum tcp_class {
@@ -78,7 +79,9 @@ struct tcp_pressure {
     uint32_t newcomer_at; /* how far from first the running walk is */
 
     struct tcp_drain *drains; /* by extension */
-    uint32_t slice_at;        /* next extension of the running pass */
+    uint32_t drain_at;        /* next one of the running pass over them */
+    uint64_t drained_at_ns;
+    uint32_t slice_at; /* next extension of the running pass */
     enum tcp_pass pass;
     uint64_t worst; /* of the pass before, and of this one so far */
     uint64_t worst_so_far;
@@ -89,7 +92,7 @@ struct tcp_pressure {
 
 MUST_USE enum error tcp_pressure_init(struct net *net, struct tcp_pressure *pressure);
 void tcp_pressure_fini(struct net *net, struct tcp_pressure *pressure);
-/* Looks and sheds, when it is time. */
+/* Looks, closes slow readers, and sheds, when it is time. */
 void tcp_pressure_turn(struct net *net);
 uint64_t tcp_pressure_next_ns(const struct net *net);
 /* May a SYN be answered? Counts it when not. */
@@ -100,8 +103,6 @@ MUST_USE bool tcp_pressure_admits_from(struct net *net, const struct net_address
 void tcp_pressure_accepted(struct net *net, uint32_t conn);
 /* May a challenge ACK be sent, as far as all connections together go? Counts it when not. */
 MUST_USE bool tcp_pressure_challenges(struct net *net);
-/* An extension's timer came: has its peer drained it too slowly for a minute? */
-MUST_USE bool tcp_pressure_is_slow(struct net *net, uint32_t conn);
 /* Charges a connection for a segment; false when it sent more tiny ones than it may. */
 MUST_USE bool tcp_pressure_takes(struct net *net, uint32_t conn, const struct tcp_segment *segment);
 /* The filling of a class in percent. */

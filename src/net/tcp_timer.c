@@ -171,10 +171,6 @@ static void timer_step(struct net *net, uint32_t index)
         resend_expired(net, conn);
     if (net->rows[conn].hot != index)
         return;
-    if (tcp_pressure_is_slow(net, conn)) {
-        give_up(net, conn);
-        return;
-    }
     if (hot->range_count != 0 && net->now_ns - hot->quiet_at_ns >= TCP_RANGES_NS_MAX)
         tcp_reorder_drop(net, hot);
     if (net->now_ns - hot->quiet_at_ns >= TCP_QUIET_NS && tcp_can_park(net, conn))
