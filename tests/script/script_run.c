@@ -18,6 +18,7 @@ struct runner {
     const struct play_side *side;
     bool is_recording;
     bool is_listing;
+    bool must_fail;
     const char *only;
     uint32_t ok_count;
     uint32_t failed_count;
@@ -56,7 +57,9 @@ static void run_case(void *owner, const struct script *script, const char *fault
         play_run(&play, script, runner->side, runner->is_recording ? stdout : NULL);
         fault = play.fault;
     }
-    bool is_ok = fault[0] == 0;
+    bool is_ok = (fault[0] == 0) != runner->must_fail;
+    if (fault[0] == 0)
+        fault = "it should have failed";
     runner->ok_count += is_ok;
     runner->failed_count += !is_ok;
     if (!is_ok)
@@ -110,6 +113,8 @@ int main(int count, char **arguments)
             runner.is_recording = true;
         else if (strcmp(arguments[i], "--list") == 0)
             runner.is_listing = true;
+        else if (strcmp(arguments[i], "--refused") == 0)
+            runner.must_fail = true;
         else if (strcmp(arguments[i], "--linux") == 0)
             runner.side = &play_linux;
         else if (strcmp(arguments[i], "--case") == 0 && i + 1 < count)

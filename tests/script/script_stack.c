@@ -11,6 +11,7 @@
 #include "tcp.h"
 
 #define TICK_NS (NS_PER_MS)
+#define SETTLE_NS (5 * NS_PER_SECOND) /* before the script: addresses are probed for duplicates */
 #define BUFFER_OCTETS 10240u
 #define ETHERNET_SIZE 14u
 #define NEIGHBOUR_FRAMES_MAX 8u
@@ -530,10 +531,15 @@ static bool stack_open(struct play *play)
     if (trace_init(&stack->trace, &stack->heap, 256) != ERROR_NONE ||
         blob_table_init(&stack->blobs, &stack->heap, 1024) != ERROR_NONE ||
         arena_create(&stack->arena, "script", bytes, ARENA_PAGES_SMALL) != ERROR_NONE ||
-        net_create(&stack->net, &stack->options, stack_now(stack)) != ERROR_NONE ||
+        net_create(&stack->net, &stack->options, stack->start_ns - SETTLE_NS) != ERROR_NONE ||
         net_listen(stack->net, PLAY_OUR_PORT) != ERROR_NONE) {
         play_fail(play, "the stack does not start");
         return false;
+    }
+    for (uint64_t left_ns = SETTLE_NS; left_ns != 0; left_ns -= SETTLE_NS / 50) {
+        net_release(stack->net, stack->start_ns - left_ns);
+        net_timers(stack->net, stack->start_ns - left_ns, &stack->events);
+        net_flush(stack->net, stack->start_ns - left_ns);
     }
     turn(stack);
     return true;
