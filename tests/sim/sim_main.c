@@ -5,6 +5,8 @@
  *   stentor-sim --seed N [--trace]      one run; --trace prints every frame as text
  *   stentor-sim --seeds N [--from M] [--json]
  *   stentor-sim --same N                runs seed N twice and compares the traces octet for octet
+ *   stentor-sim --scripts N [--from M]  random segments against one connection
+ *   stentor-sim --gates                 one exchange with each of its frames struck in turn
  * Each takes --world tcp|xmpp|all; `all`, the default, runs every seed through both.
  * Exit 0 when every run went well; a failing seed prints the command that replays it. */
 #include <stdio.h>
@@ -105,10 +107,23 @@ static bool run_many(const struct kind *kind, const struct wish *wish)
     return failed == 0;
 }
 
+/* Verbs of the TCP world alone. */
+static bool run_gates(const struct kind *kind, const struct wish *wish)
+{
+    (void)wish;
+    return kind->run != tcp_world_run || tcp_gates_run(NULL);
+}
+
+static bool run_scripts(const struct kind *kind, const struct wish *wish)
+{
+    return kind->run != tcp_world_run || tcp_scripts_run(wish->from, wish->number);
+}
+
 static const struct {
     const char *name;
     bool (*act)(const struct kind *kind, const struct wish *wish);
-} verbs[] = {{"--seed", run_one}, {"--seeds", run_many}, {"--same", run_same}};
+} verbs[] = {
+    {"--seed", run_one}, {"--seeds", run_many}, {"--same", run_same}, {"--scripts", run_scripts}};
 
 static bool read_verb(const char *name, const char *number, struct wish *wish)
 {
@@ -134,6 +149,8 @@ static bool read_wish(char **argv, struct wish *wish)
             wish->from = strtoull(*++argv, NULL, 10);
         else if (strcmp(*argv, "--world") == 0 && argv[1] != NULL)
             wish->world = *++argv;
+        else if (strcmp(*argv, "--gates") == 0)
+            wish->act = run_gates;
         else if (read_verb(*argv, argv[1], wish))
             argv++;
         else
@@ -147,7 +164,8 @@ int main(int argc, char **argv)
     struct wish wish;
     (void)argc;
     if (!read_wish(argv, &wish)) {
-        fputs("usage: stentor-sim --seed N [--trace] | --seeds N [--from M] [--json] | --same N\n"
+        fputs("usage: stentor-sim --seed N [--trace] | --seeds N [--from M] [--json] | --same N | "
+              "--gates\n"
               "       each with --world tcp|xmpp|all\n",
               stderr);
         return 2;

@@ -4,6 +4,8 @@
  * storm and calm, stretches in which something fails, and the calls. */
 #include "tcp_sim.h"
 
+#define HALF_CLOSED_GAP_NS_MAX (30 * NS_PER_MS) /* 4,096 pushes of an octet take two minutes */
+
 static uint32_t below(struct tcp_sim *sim, uint32_t limit)
 {
     return random_below(&sim->random, limit);
@@ -108,23 +110,32 @@ static void draw_faults(struct tcp_sim *sim)
     draw_storm(sim, &sim->faults[1]);
 }
 
-static struct net_options draw_limits(struct tcp_sim *sim)
+struct net_options tcp_sim_ample_limits(void)
 {
     struct net_liveness liveness = {TCP_SIM_KEEPALIVE_IDLE_NS, TCP_SIM_KEEPALIVE_INTERVAL_NS,
                                     TCP_SIM_KEEPALIVE_PROBES, TCP_SIM_USER_TIMEOUT_NS};
-    struct net_options limits = {
+    return (struct net_options){
         .connections_max = 32,
         .hot_max = 32,
         .send_references_max = 1024,
         .connections_per_address = 32,
         .accepts_per_second = 100000,
-        .receive_window = (uint32_t)(2048 + draw_size(sim, 18)),
+        .receive_window = 65536,
         .reorder_bytes_max = 1 << 20,
-        .send_bytes_max = 8192 + draw_size(sim, 17),
+        .send_bytes_max = 1 << 17,
         .time_wait_ns = TCP_SIM_TIME_WAIT_NS,
         .time_wait_max = 32,
         .liveness = {liveness, liveness},
     };
+}
+
+static struct net_options draw_limits(struct tcp_sim *sim)
+{
+    struct net_options limits = tcp_sim_ample_limits();
+    limits.receive_window = (uint32_t)(2048 + draw_size(sim, 18));
+    limits.send_bytes_max = 8192 + draw_size(sim, 17);
+    limits.congestion = happens(sim, 50) ? NET_CUBIC : NET_NEWRENO;
+    limits.has_ecn = happens(sim, 50);
     if (sim->is_strict)
         return limits;
     limits.connections_max = 1 + below(sim, 4);
@@ -176,6 +187,22 @@ static void draw_volume(struct tcp_sim *sim, struct call *call)
         call->chunk_max = 1000;
 }
 
+/* Who has closed does not wait for ever: not a minute while nothing comes (TCP_ORPHAN_NS), which a
+ * path that swallows large packets may take, and not five in all (TCP_CLOSING_NS). */
+static void spare_half_closed(struct tcp_sim *sim, struct call *call)
+{
+    bool is_silent = sim->calm[0].is_path_silent || sim->calm[1].is_path_silent;
+    for (uint32_t i = 0; i < TCP_SIM_HOSTS; i++) {
+        struct side *side = &call->sides[i];
+        if (side->close != CLOSE_WHEN_SENT)
+            continue;
+        if (is_silent || call->idle_ns != 0)
+            side->close = CLOSE_WHEN_COMPLETE;
+        else if (call->gap_ns > HALF_CLOSED_GAP_NS_MAX)
+            call->gap_ns = HALF_CLOSED_GAP_NS_MAX;
+    }
+}
+
 static void draw_call(struct tcp_sim *sim, struct call *call)
 {
     const enum call_close *closing = closings[below(sim, ARRAY_COUNT(closings))];
@@ -194,8 +221,6 @@ static void draw_call(struct tcp_sim *sim, struct call *call)
     if (happens(sim, 10)) {
         call->idle_after = 1 + random_u64(&sim->random) % call->sides[call->opener].to_send;
         call->idle_ns = TCP_SIM_KEEPALIVE_IDLE_NS + draw_size(sim, 36);
-        /* Who has closed is not waited for longer than TCP_ORPHAN_NS. */
-        call->sides[0].close = call->sides[1].close = CLOSE_WHEN_COMPLETE;
         call->open_at_ns += sim->quiet_at_ns - sim->start_ns;
     }
     if (happens(sim, 20)) {
@@ -203,6 +228,7 @@ static void draw_call(struct tcp_sim *sim, struct call *call)
         call->has_isn = true;
         call->isn = 0u - ahead[below(sim, ARRAY_COUNT(ahead))] - below(sim, 3);
     }
+    spare_half_closed(sim, call);
 }
 
 /* The same ports again as soon as the opener has closed; the acceptor closes first, so that the
@@ -233,6 +259,9 @@ static void draw_calls(struct tcp_sim *sim)
 struct net_options tcp_sim_draw(struct tcp_sim *sim)
 {
     sim->is_strict = happens(sim, 75);
+    sim->start_ns = TCP_SIM_START_NS;
+    if (happens(sim, 15))
+        sim->start_ns = host_wrap_start_ns(sim, draw_size(sim, 13));
     struct net_options limits = draw_limits(sim);
     draw_faults(sim);
     draw_calls(sim);

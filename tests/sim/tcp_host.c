@@ -7,6 +7,7 @@
 
 #define HOST_BLOBS 4096u
 #define HOST_TRACE_EVENTS 256u
+#define HOST_ADDRESS 0x0a000001u /* 10.0.0.1, of host 0 */
 
 /* ---- the tap ---- */
 
@@ -83,9 +84,36 @@ static bool plug_in(struct tcp_sim *sim, uint32_t which, uint16_t mtu)
     return true;
 }
 
+/* The first that is drawn from a host's random, so that a start in time can be chosen by it. */
+static struct siphash_key draw_key(struct random *random)
+{
+    uint64_t k0 = random_u64(random);
+    return (struct siphash_key){k0, random_u64(random)};
+}
+
+static uint64_t random_seed_of(const struct tcp_sim *sim, uint32_t which)
+{
+    return sim->seed * TCP_SIM_HOSTS + which;
+}
+
+uint64_t host_wrap_start_ns(const struct tcp_sim *sim, uint64_t before_ms)
+{
+    struct random random;
+    random_init_seed(&random, random_seed_of(sim, 0));
+    struct tcp_cookie cookie = {.boot = draw_key(&random)};
+    struct tcp_key key = {.remote = net_address_of_ipv4(HOST_ADDRESS + 1),
+                          .remote_port = TCP_SIM_PORT,
+                          .local_port = TCP_SIM_FIRST_PORT};
+    uint32_t offset = tcp_cookie_timestamp_offset(&cookie, &key);
+    uint64_t start_ms = (uint32_t)(0u - (uint32_t)before_ms - offset);
+    /* Not before the clock of the world has gone on for a while. */
+    return (start_ms < 1000000 ? start_ms + (UINT64_C(1) << 32) : start_ms) * NS_PER_MS;
+}
+
 static void set_options(struct host *host, const struct net_options *limits)
 {
     host->options = *limits;
+    host->options.key = draw_key(&host->random);
     host->options.nic = &host->tap.queue;
     host->options.arena = &host->arena;
     host->options.heap = &host->heap;
@@ -100,8 +128,8 @@ static void set_options(struct host *host, const struct net_options *limits)
 bool host_open(struct tcp_sim *sim, uint32_t which, const struct net_options *limits)
 {
     struct host *host = &sim->hosts[which];
-    random_init_seed(&host->random, sim->seed * TCP_SIM_HOSTS + which);
-    host->addresses[0] = net_address_of_ipv4(0x0a000001u + which);
+    random_init_seed(&host->random, random_seed_of(sim, which));
+    host->addresses[0] = net_address_of_ipv4(HOST_ADDRESS + which);
     if (!take_memory(host) || !plug_in(sim, which, 1500))
         return false;
     set_options(host, limits);
@@ -110,6 +138,7 @@ bool host_open(struct tcp_sim *sim, uint32_t which, const struct net_options *li
         net_create(&host->net, &host->options, sim->now_ns) != ERROR_NONE ||
         net_listen(host->net, TCP_SIM_PORT) != ERROR_NONE)
         return false;
+    host->net->tcp->ephemeral_next = TCP_SIM_FIRST_PORT;
     host->heap_baseline = heap_used_bytes(&host->heap);
     return true;
 }

@@ -22,6 +22,7 @@
 #define TCP_SIM_HOSTS 2u
 #define TCP_SIM_CALLS_MAX 12u
 #define TCP_SIM_PORT 5222u
+#define TCP_SIM_FIRST_PORT 40000u /* of the first call a host opens */
 #define TCP_SIM_STRETCHES_MAX 16u
 #define TCP_SIM_START_NS (1000 * NS_PER_SECOND)
 /* Less than anything that gives a peer up. */
@@ -157,6 +158,10 @@ struct tcp_sim {
     uint64_t quiet_at_ns;    /* faults stop */
     uint64_t progress_at_ns; /* last step of any call */
     uint64_t turns;
+    uint64_t frames; /* that entered the wire, when it is over */
+    uint64_t strike_frame;
+    uint64_t strike_delay_ns;
+    enum nic_sim_strike strike;
     bool is_calm;
     bool is_strict; /* pools are ample: whatever is not aborted must end in order */
 };
@@ -169,9 +174,13 @@ bool tcp_sim_is_blamed(const struct tcp_sim *sim);
 
 /* Fills in what depends on the seed alone; returns the limits of both stacks. */
 struct net_options tcp_sim_draw(struct tcp_sim *sim);
+/* Limits that nothing small runs into. */
+struct net_options tcp_sim_ample_limits(void);
 
 /* ---- tcp_host.c ---- */
 
+/* When to start so that the timestamps of the first call that host 0 opens wrap before_ms later. */
+uint64_t host_wrap_start_ns(const struct tcp_sim *sim, uint64_t before_ms);
 bool host_open(struct tcp_sim *sim, uint32_t which, const struct net_options *limits);
 void host_close(struct tcp_sim *sim, uint32_t which);
 /* One turn in the order stentor/net.h prescribes. */
@@ -198,6 +207,19 @@ void watch_rest(struct tcp_sim *sim);
 
 /* ---- tcp_world.c ---- */
 
+/* Opens wire and hosts of a world whose start_ns, faults and calls stand, runs it to its end,
+ * judges it and closes it. strike_frame may name one frame that is struck. */
+void tcp_sim_run(struct tcp_sim *sim, const struct net_options *limits, struct writer *trace);
 void tcp_world_run(const struct world_options *options, struct world_outcome *outcome);
+
+/* ---- tcp_gate.c, tcp_scripts.c ---- */
+
+/* Handshake, echo and close, with each single packet lost, doubled, swapped, delayed or corrupted
+ * in turn, by either order of closing, and again where sequence numbers and timestamps wrap. Prints
+ * what fails and how many there were. */
+bool tcp_gates_run(struct writer *trace);
+/* Random segments out of order with random SACK blocks against one connection, `count` scripts from
+ * seed `from` on. */
+bool tcp_scripts_run(uint64_t from, uint64_t count);
 
 #endif

@@ -172,6 +172,8 @@ void watch_rest(struct tcp_sim *sim)
 {
     for (uint32_t i = 0; i < TCP_SIM_HOSTS; i++) {
         const struct host *host = &sim->hosts[i];
+        if (host->net == NULL)
+            continue;
         struct net_usage usage = net_usage(host->net);
         if (usage.connections + usage.hot + usage.send_references + usage.time_wait != 0 ||
             usage.reorder_bytes != 0)

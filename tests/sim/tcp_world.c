@@ -40,17 +40,17 @@ static void set_faults(struct tcp_sim *sim, const struct nic_sim_faults faults[T
         nic_sim_set_end_faults(sim->hosts[i].tap.inner, &faults[i]);
 }
 
-static bool world_open(struct tcp_sim *sim)
+static bool world_open(struct tcp_sim *sim, const struct net_options *limits)
 {
     heap_init(&sim->heap, 256u << 20);
     if (nic_sim_create(&sim->wire, &sim->heap, sim->seed) != ERROR_NONE)
         return false;
     nic_sim_advance(sim->wire, sim->now_ns);
-    struct net_options limits = tcp_sim_draw(sim);
     for (uint32_t i = 0; i < TCP_SIM_HOSTS; i++)
-        if (!host_open(sim, i, &limits))
+        if (!host_open(sim, i, limits))
             return false;
     set_faults(sim, sim->faults);
+    nic_sim_set_strike(sim->wire, sim->strike_frame, sim->strike, sim->strike_delay_ns);
     return true;
 }
 
@@ -232,6 +232,30 @@ static void describe(const struct tcp_sim *sim, struct writer *into)
     describe_host(sim, 1, into);
 }
 
+void tcp_sim_run(struct tcp_sim *sim, const struct net_options *limits, struct writer *trace)
+{
+    sim->now_ns = sim->start_ns;
+    if (!world_open(sim, limits)) {
+        tcp_sim_blame(sim, "the world cannot be made");
+        world_close(sim);
+        return;
+    }
+    nic_sim_trace(sim->wire, trace);
+    run_calls(sim);
+    for (uint32_t i = 0; i < sim->call_count; i++) {
+        judge_side(sim, &sim->calls[i], 0);
+        judge_side(sim, &sim->calls[i], 1);
+    }
+    run_out(sim);
+    if (!tcp_sim_is_blamed(sim))
+        watch_rest(sim);
+    describe(sim, trace);
+    sim->frames = nic_sim_frames(sim->wire);
+    sim->outcome->frames = sim->turns;
+    sim->outcome->elapsed_ns = sim->now_ns - sim->start_ns;
+    world_close(sim);
+}
+
 void tcp_world_run(const struct world_options *options, struct world_outcome *outcome)
 {
     static struct tcp_sim sim; /* tidy: global - large */
@@ -239,21 +263,7 @@ void tcp_world_run(const struct world_options *options, struct world_outcome *ou
     memset(outcome, 0, sizeof *outcome);
     sim.seed = options->seed;
     sim.outcome = outcome;
-    sim.start_ns = sim.now_ns = TCP_SIM_START_NS;
     random_init_seed(&sim.random, options->seed ^ UINT64_C(0x544350));
-    if (!world_open(&sim))
-        tcp_sim_blame(&sim, "the world cannot be made");
-    nic_sim_trace(sim.wire, options->trace);
-    run_calls(&sim);
-    for (uint32_t i = 0; i < sim.call_count; i++) {
-        judge_side(&sim, &sim.calls[i], 0);
-        judge_side(&sim, &sim.calls[i], 1);
-    }
-    run_out(&sim);
-    if (!tcp_sim_is_blamed(&sim))
-        watch_rest(&sim);
-    describe(&sim, options->trace);
-    outcome->frames = sim.turns;
-    outcome->elapsed_ns = sim.now_ns - TCP_SIM_START_NS;
-    world_close(&sim);
+    struct net_options limits = tcp_sim_draw(&sim);
+    tcp_sim_run(&sim, &limits, options->trace);
 }
