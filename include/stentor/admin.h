@@ -11,8 +11,9 @@
  * Owner: the control thread, all calls. Every request taken is answered exactly once, also when
  * its HTTP client has gone. Errors to clients are RFC 9457 problems. Tokens: one bearer token, made
  * at first start, kept as SHA-256 in the data folder (mode 0600), compared in constant time.
- * Routes that need none: /healthz /readyz. Limits: admin.body_bytes, admin.connections_max, JSON
- * depth 16, a page of at most ADMIN_PAGE_MAX. */
+ * Routes that need none: /healthz /readyz. Limits: admin.body_bytes, admin.request_time,
+ * admin.idle_time, admin.connections_max (strangers make room), JSON depth 16, a page of at most
+ * ADMIN_PAGE_MAX. */
 #ifndef STENTOR_ADMIN_H
 #define STENTOR_ADMIN_H
 
@@ -103,8 +104,8 @@ void admin_close(struct admin **admin);
 uint16_t admin_port(const struct admin *admin);
 /* A descriptor that is readable when admin_turn() has work, for the control loop's poll. */
 int admin_descriptor(const struct admin *admin);
-/* Non-blocking; wall_ms for Date and log. */
-void admin_turn(struct admin *admin, uint64_t wall_ms);
+/* Non-blocking; now_ns for limits of time, wall_ms for Date and log. */
+void admin_turn(struct admin *admin, uint64_t now_ns, uint64_t wall_ms);
 /* Milliseconds until admin_turn() must run even if nothing arrives; UINT64_MAX = never. 0 after an
  * answer: ask after answering, not before. */
 uint64_t admin_timeout_ms(const struct admin *admin);

@@ -2,6 +2,7 @@
  *
  * The door of the floor: open, turn, take, close. */
 #include "admin_state.h"
+#include "stentor/clock.h"
 
 static enum error fault(struct writer *message, enum error error, const char *what)
 {
@@ -42,6 +43,8 @@ enum error admin_open(struct admin **opened, const struct admin_options *options
     enum error error = admin->reader == NULL ? ERROR_NO_MEMORY : digests_init(&admin->digests);
     admin->has_digests = error == ERROR_NONE;
     if (error == ERROR_NONE)
+        error = callers_open(admin);
+    if (error == ERROR_NONE)
         error = http_open(admin, message);
     /* Last: a token made and kept, and then not shown because the port was taken, is lost. */
     if (error == ERROR_NONE)
@@ -67,6 +70,7 @@ void admin_close(struct admin **closed)
         digests_fini(&admin->digests);
     if (admin->reader != NULL)
         xml_reader_destroy(admin->heap, admin->reader);
+    heap_give(admin->heap, admin->callers);
     heap_give(admin->heap, admin);
     *closed = NULL;
 }
@@ -81,11 +85,23 @@ int admin_descriptor(const struct admin *admin)
     return admin->descriptor;
 }
 
-void admin_turn(struct admin *admin, uint64_t wall_ms)
+void admin_turn(struct admin *admin, uint64_t now_ns, uint64_t wall_ms)
 {
+    admin->now_ns = now_ns;
     admin->wall_ms = wall_ms;
     admin->has_resumed = false;
+    callers_turn(admin);
     MHD_run(admin->daemon);
+}
+
+#define COMPLAIN_EVERY_NS NS_PER_SECOND
+
+void admin_complain(struct admin *admin, const char *what)
+{
+    if (admin->complained_at_ns != 0 && admin->now_ns - admin->complained_at_ns < COMPLAIN_EVERY_NS)
+        return;
+    admin->complained_at_ns = admin->now_ns;
+    log_line(admin->log, LOG_LEVEL_WARNING, admin->wall_ms, "admin reason=\"%s\"", what);
 }
 
 uint64_t admin_timeout_ms(const struct admin *admin)
@@ -93,7 +109,10 @@ uint64_t admin_timeout_ms(const struct admin *admin)
     MHD_UNSIGNED_LONG_LONG timeout_ms;
     if (admin->has_resumed)
         return 0;
-    return MHD_get_timeout(admin->daemon, &timeout_ms) == MHD_YES ? timeout_ms : UINT64_MAX;
+    uint64_t callers_ms = callers_timeout_ms(admin);
+    if (MHD_get_timeout(admin->daemon, &timeout_ms) != MHD_YES)
+        return callers_ms;
+    return timeout_ms < callers_ms ? timeout_ms : callers_ms;
 }
 
 struct admin_request *admin_take(struct admin *admin)

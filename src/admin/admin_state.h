@@ -3,6 +3,7 @@
  * Inside the admin floor. An exchange is one HTTP request and its answer, from the request line to
  * the last octet sent; the struct admin_request that control sees is its first member.
  *
+ *   caller.c the connections
  *   http.c receives -> exchange.c keeps -> route.c lets it in and finds its row -> parse.c fills
  *   the request -> queue -> control -> answer.c, problem.c render -> http.c sends
  *
@@ -61,6 +62,7 @@ struct exchange {
     char *query;          /* as it came until it is parsed; empty without one */
     struct bytes segment; /* the last of the path, decoded */
     bool is_path_bad;     /* with an escape that is none */
+    bool is_trusted;      /* it has the token */
     enum exchange_body body_state;
     uint8_t *body;
     size_t body_size, body_capacity;
@@ -80,9 +82,14 @@ struct admin {
     struct MHD_Daemon *daemon;
     struct xml_reader *reader; /* judges the xml of a push */
     struct digests digests;
+    struct caller *callers; /* the table of connections: admin.connections_max */
+    struct caller *caller_oldest, *caller_newest, *caller_free;
+    uint32_t caller_count; /* those that were not cut */
     struct exchange *exchanges;
     struct exchange *queue_first, *queue_last;
+    uint64_t now_ns;
     uint64_t wall_ms;
+    uint64_t complained_at_ns; /* 0 = never */
     int descriptor;
     uint16_t port;
     bool has_digests;
@@ -93,6 +100,25 @@ struct admin {
 
 /* admin.c */
 struct xml_limits admin_xml_limits(const struct config *config);
+
+/* A line in the log about strangers: one a second at most, so that they cannot fill it. */
+void admin_complain(struct admin *admin, const char *what);
+
+/* caller.c: the TCP connections */
+/* Makes the table; it is heap_give()n by admin_close(). */
+MUST_USE enum error callers_open(struct admin *admin);
+/* A connection with that socket has begun. */
+struct caller *caller_open(struct admin *admin, int descriptor);
+void caller_close(struct caller *caller);
+/* The request under way has the token. */
+void caller_trust(struct caller *caller);
+/* The request under way has been received, or is refused: what follows is ours. */
+void caller_serve(struct caller *caller);
+/* The request is over. */
+void caller_rest(struct caller *caller);
+/* Cuts those that are too slow. */
+void callers_turn(struct admin *admin);
+uint64_t callers_timeout_ms(const struct admin *admin);
 
 /* token.c */
 MUST_USE enum error token_open(struct admin *admin, char shown[ADMIN_TOKEN_SIZE + 1],

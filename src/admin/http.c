@@ -76,12 +76,18 @@ static void headers_add(struct MHD_Response *response, const struct answer *answ
         MHD_add_response_header(response, MHD_HTTP_HEADER_RETRY_AFTER, "1");
 }
 
+static struct caller *caller_of(struct MHD_Connection *connection)
+{
+    return MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT)->socket_context;
+}
+
 /* The octets stay the exchange's, which outlives the response. */
 static enum MHD_Result send_answer(struct exchange *exchange)
 {
     const struct answer *answer = &exchange->answer;
     ASSERT(answer->status != 0);
     exchange->place = EXCHANGE_ANSWERED;
+    caller_serve(caller_of(exchange->connection));
     account_for(exchange);
     struct MHD_Response *response = MHD_create_response_from_buffer(
         answer->size, (void *)(uintptr_t)answer->octets, MHD_RESPMEM_PERSISTENT);
@@ -112,6 +118,7 @@ static void queue(struct exchange *exchange)
     else
         admin->queue_first = exchange;
     admin->queue_last = exchange;
+    caller_serve(caller_of(exchange->connection));
     MHD_suspend_connection(exchange->connection);
 }
 
@@ -129,6 +136,8 @@ static enum MHD_Result begin(struct exchange *exchange, const char *method)
     exchange->method = is_head ? MHD_HTTP_METHOD_GET : method;
     exchange->place = EXCHANGE_READING;
     route_admit(exchange, header(exchange, MHD_HTTP_HEADER_AUTHORIZATION));
+    if (exchange->is_trusted)
+        caller_trust(caller_of(exchange->connection));
     const char *length = header(exchange, MHD_HTTP_HEADER_CONTENT_LENGTH);
     uint64_t announced = 0;
     if (length != NULL && !decimal_parse(bytes_of_string(length), UINT64_MAX, &announced))
@@ -186,11 +195,24 @@ static void on_completed(void *closure, struct MHD_Connection *connection, void 
                          enum MHD_RequestTerminationCode code)
 {
     (void)closure;
-    (void)connection;
     (void)code;
     if (*slot != NULL)
         exchange_destroy(*slot);
     *slot = NULL;
+    caller_rest(caller_of(connection));
+}
+
+static void on_connection(void *closure, struct MHD_Connection *connection, void **socket_slot,
+                          enum MHD_ConnectionNotificationCode code)
+{
+    if (code == MHD_CONNECTION_NOTIFY_STARTED) {
+        *socket_slot = caller_open(
+            closure,
+            MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd);
+    } else {
+        caller_close(*socket_slot);
+        *socket_slot = NULL;
+    }
 }
 
 /* ---- opening and closing ---- */
@@ -229,8 +251,9 @@ static struct MHD_Daemon *daemon_start(struct admin *admin, const struct sockadd
     return MHD_start_daemon(
         flags, 0, NULL, NULL, on_request, admin, MHD_OPTION_EXTERNAL_LOGGER, quiet, NULL,
         MHD_OPTION_SOCK_ADDR, address, MHD_OPTION_URI_LOG_CALLBACK, on_uri, admin,
-        MHD_OPTION_NOTIFY_COMPLETED, on_completed, admin, MHD_OPTION_CONNECTION_LIMIT,
-        (unsigned)config->admin_connections_max, MHD_OPTION_CONNECTION_TIMEOUT,
+        MHD_OPTION_NOTIFY_COMPLETED, on_completed, admin, MHD_OPTION_NOTIFY_CONNECTION,
+        on_connection, admin, MHD_OPTION_CONNECTION_LIMIT, (unsigned)config->admin_connections_max,
+        MHD_OPTION_CONNECTION_TIMEOUT,
         (unsigned)((config->admin_idle_time + NS_PER_SECOND - 1) / NS_PER_SECOND),
         MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)HTTP_MEMORY_BYTES, MHD_OPTION_STRICT_FOR_CLIENT,
         1, MHD_OPTION_END);

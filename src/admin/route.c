@@ -117,7 +117,10 @@ void route_admit(struct exchange *exchange, const char *authorization)
         metric_count(exchange->admin->metrics, METRIC_ADMIN_UNAUTHORIZED);
         problem_answer(exchange, MHD_HTTP_UNAUTHORIZED,
                        "Send the admin token as 'Authorization: Bearer TOKEN'.");
-    } else if (route == NULL) {
+        return;
+    }
+    exchange->is_trusted = !is_open;
+    if (route == NULL) {
         refuse(exchange);
     } else if (route->access == ROUTE_ALIVE) {
         answer_text(exchange, MHD_HTTP_OK, BYTES("ok\n"), "text/plain");

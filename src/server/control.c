@@ -256,7 +256,7 @@ void control_turn(struct control *control, uint64_t now_ns, uint64_t wall_ms)
     answers_take(control);
     if (control->admin == NULL)
         return;
-    admin_turn(control->admin, wall_ms);
+    admin_turn(control->admin, now_ns, wall_ms);
     struct admin_request *request;
     while ((request = admin_take(control->admin)) != NULL)
         request_carry_out(control, request);

@@ -16,6 +16,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "stentor/clock.h"
 #include "stentor/text.h"
 
 #define HEAP_BYTES (256u << 20)
@@ -26,6 +27,7 @@ void fixture_init(struct fixture *fixture)
     memset(fixture, 0, sizeof *fixture);
     config_defaults(&fixture->config);
     fixture->config.admin_port = 0;
+    fixture->now_ns = NS_PER_SECOND;
     snprintf(fixture->folder, sizeof fixture->folder, "/tmp/stentor-admin-XXXXXX");
     assert_non_null(mkdtemp(fixture->folder));
     snprintf(fixture->config.server_data_dir, sizeof fixture->config.server_data_dir, "%s",
@@ -157,7 +159,7 @@ static void wait_for_work(struct fixture *fixture)
 void fixture_turn(struct fixture *fixture)
 {
     wait_for_work(fixture);
-    admin_turn(fixture->admin, FIXTURE_WALL_MS);
+    admin_turn(fixture->admin, fixture->now_ns, FIXTURE_WALL_MS);
     struct admin_request *request;
     while ((request = admin_take(fixture->admin)) != NULL)
         fixture_answer(fixture, request);
@@ -170,7 +172,7 @@ struct admin_request *fixture_take(struct fixture *fixture)
         if (request != NULL)
             return request;
         wait_for_work(fixture);
-        admin_turn(fixture->admin, FIXTURE_WALL_MS);
+        admin_turn(fixture->admin, fixture->now_ns, FIXTURE_WALL_MS);
     }
     fail_msg("no request came");
     return NULL;

@@ -17,6 +17,7 @@ struct fixture {
     struct random random;
     struct log *log;
     struct admin *admin;
+    uint64_t now_ns; /* stands still unless a test moves it */
     char folder[64];
     char token[ADMIN_TOKEN_SIZE + 1];
     uint64_t baseline_bytes; /* of the heap, with the admin open and idle */

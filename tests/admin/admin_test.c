@@ -67,7 +67,7 @@ static void takes_in_order(void **state)
         snprintf(uri, sizeof uri, "/v1/users/u%u", i);
         client_request(&fixture, clients[i], "GET", uri, NULL);
         for (uint32_t k = 0; k < 10; k++) /* turns that take nothing */
-            admin_turn(fixture.admin, FIXTURE_WALL_MS);
+            admin_turn(fixture.admin, fixture.now_ns, FIXTURE_WALL_MS);
     }
     for (uint32_t i = 0; i < 5; i++) {
         struct admin_request *request = admin_take(fixture.admin);
@@ -101,7 +101,7 @@ static void closes_with_work_under_way(void **state)
     assert_non_null(fixture_take(&fixture)); /* never answered: control stops too */
     assert_non_null(fixture_take(&fixture));
     for (uint32_t i = 0; i < 20; i++)
-        admin_turn(fixture.admin, FIXTURE_WALL_MS);
+        admin_turn(fixture.admin, fixture.now_ns, FIXTURE_WALL_MS);
     close(clients[3]); /* queued, and gone */
     client_send(&fixture, clients[4], "GET /v1/us", 10);
     client_send(&fixture, clients[5],
@@ -109,7 +109,7 @@ static void closes_with_work_under_way(void **state)
                 "Content-Length: 100\r\n\r\n{",
                 58);
     for (uint32_t i = 0; i < 20; i++)
-        admin_turn(fixture.admin, FIXTURE_WALL_MS);
+        admin_turn(fixture.admin, fixture.now_ns, FIXTURE_WALL_MS);
     admin_close(&fixture.admin);
     assert_null(fixture.admin);
     assert_int_equal(heap_used_bytes(&fixture.heap), 0);
@@ -143,7 +143,7 @@ static void closes_on_slow_readers(void **state)
     admin_answer_text(fixture.admin, &request, bytes_of(text, size));
     heap_give(&fixture.heap, text);
     for (uint32_t i = 0; i < 20; i++)
-        admin_turn(fixture.admin, FIXTURE_WALL_MS);
+        admin_turn(fixture.admin, fixture.now_ns, FIXTURE_WALL_MS);
     admin_close(&fixture.admin);
     assert_int_equal(heap_used_bytes(&fixture.heap), 0);
     close(client);

@@ -327,6 +327,49 @@ def wrong_token():
     assert moved(before, "stentor_admin_unauthorized_total") == 5
 
 
+def slow_strangers():
+    """Every place of the admin API held by somebody who sends an octet a second: others are served
+    within seconds, with the token and without."""
+    counter = 'stentor_admin_cut_connections_total{reason="crowded"}'
+    before = SERVER.metric(counter)
+    strangers = [SERVER.connect("127.0.0.1", 7070) for _ in range(70)]
+    try:
+        for octet in b"GET /":
+            for sock in strangers:
+                try:
+                    sock.send(bytes((octet,)))
+                except OSError:
+                    pass
+            assert SERVER.http("GET", "/healthz", timeout=5)[0] == 200
+            SERVER.api("GET", "/v1/sessions/count")
+            time.sleep(1)
+        assert moved(before, counter) > 0
+    finally:
+        for sock in strangers:
+            sock.close()
+
+
+def slow_request():
+    """admin.request_time is two seconds here: octet by octet is not fast enough."""
+    counter = 'stentor_admin_cut_connections_total{reason="slow"}'
+    before = SERVER.metric(counter)
+    sock = SERVER.connect("127.0.0.1", 7070)
+    try:
+        end = time.monotonic() + 10
+        with_token = "GET /v1/users HTTP/1.1\r\nAuthorization: Bearer %s\r\n" % SERVER.token
+        sock.sendall(with_token.encode())
+        while time.monotonic() < end:
+            try:
+                sock.sendall(b"X")
+            except OSError:
+                break
+            time.sleep(0.1)
+        assert time.monotonic() < end, "never cut"
+    finally:
+        sock.close()
+    assert moved(before, counter) == 1
+
+
 def unknown_user():
     body = api_refuses(404, "POST", "/v1/pushes",
                        body={"target": {"users": ["mallory", "nobody"]}, "notification": {"title": "T"}})
@@ -559,6 +602,7 @@ def plain_cases():
         ("oversize", oversize), ("bad-addresses", bad_addresses), ("bad-iqs", bad_iqs),
         ("bad-sasl", bad_sasl), ("aborted-sasl", aborted_sasl), ("gone-midway", gone_midway),
         ("malformed-json", malformed_json), ("wrong-token", wrong_token),
+        ("slow-strangers", slow_strangers),
         ("unknown-user-in-push", unknown_user), ("duplicate-user", duplicate_user),
         ("absurd-frames", absurd_frames), ("forged-segments", forged_segments),
         ("guessed-cookies", guessed_cookies), ("syn-flood", syn_flood),
@@ -567,15 +611,15 @@ def plain_cases():
 
 def impatient_cases():
     """Of a server whose times are short."""
-    return [("slow-to-authenticate", slow_to_authenticate), ("vanishes-idle", vanishes(False)),
-            ("vanishes-unacknowledged", vanishes(True))]
+    return [("slow-to-authenticate", slow_to_authenticate), ("slow-request", slow_request),
+            ("vanishes-idle", vanishes(False)), ("vanishes-unacknowledged", vanishes(True))]
 
 
 # With several queues the ACK of a handshake may be overtaken by the RST that follows it, and then
 # opens the connection once more: SYN cookies remember nothing. xmpp.auth_time ends such a stream.
 TWO = {"server.workers": 2, "xmpp.auth_time": "5s"}
 IMPATIENT = {"xmpp.auth_time": "1s", "tcp.keepalive_idle": "2s", "tcp.keepalive_interval": "1s",
-             "tcp.keepalive_probes": 2, "tcp.user_timeout": "5s"}
+             "tcp.keepalive_probes": 2, "tcp.user_timeout": "5s", "admin.request_time": "2s"}
 FEW = {"tcp.connections_per_address": 20}
 DEAR = {"scram.iterations": 300000}
 
