@@ -63,6 +63,7 @@ struct exchange {
     struct bytes segment; /* the last of the path, decoded */
     bool is_path_bad;     /* with an escape that is none */
     bool is_trusted;      /* it has the token */
+    bool ends_connection; /* nothing that follows on it can be believed */
     enum exchange_body body_state;
     uint8_t *body;
     size_t body_size, body_capacity;

@@ -15,6 +15,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>
+#include <strings.h>
 
 #include "admin_state.h"
 #include "stentor/clock.h"
@@ -94,6 +95,8 @@ static enum MHD_Result send_answer(struct exchange *exchange)
     if (response == NULL)
         return MHD_NO;
     headers_add(response, answer);
+    if (exchange->ends_connection)
+        MHD_add_response_header(response, MHD_HTTP_HEADER_CONNECTION, "close");
     enum MHD_Result result = MHD_queue_response(exchange->connection, answer->status, response);
     MHD_destroy_response(response);
     return result;
@@ -127,6 +130,33 @@ static const char *header(const struct exchange *exchange, const char *name)
     return MHD_lookup_connection_value(exchange->connection, MHD_HEADER_KIND, name);
 }
 
+/* How often those header fields came that may come once. */
+struct field_counts {
+    uint32_t lengths, codings, hosts, credentials;
+};
+
+static enum MHD_Result count_field(void *closure, enum MHD_ValueKind kind, const char *name,
+                                   const char *value)
+{
+    struct field_counts *counts = closure;
+    (void)kind;
+    (void)value;
+    counts->lengths += strcasecmp(name, MHD_HTTP_HEADER_CONTENT_LENGTH) == 0;
+    counts->codings += strcasecmp(name, MHD_HTTP_HEADER_TRANSFER_ENCODING) == 0;
+    counts->hosts += strcasecmp(name, MHD_HTTP_HEADER_HOST) == 0;
+    counts->credentials += strcasecmp(name, MHD_HTTP_HEADER_AUTHORIZATION) == 0;
+    return MHD_YES;
+}
+
+/* RFC 9112 3.2, 6.1 and 6.3: whoever stands between the client and us may have seen another request
+ * in it than we do, so it is nobody's. */
+static bool is_ambiguous(const struct exchange *exchange)
+{
+    struct field_counts counts = {0};
+    MHD_get_connection_values(exchange->connection, MHD_HEADER_KIND, count_field, &counts);
+    return counts.lengths + counts.codings > 1 || counts.hosts > 1 || counts.credentials > 1;
+}
+
 /* Judges the header. An answer given here and now also closes the connection, so it waits for the
  * end of the body where there is a bearable one. */
 static enum MHD_Result begin(struct exchange *exchange, const char *method)
@@ -135,6 +165,14 @@ static enum MHD_Result begin(struct exchange *exchange, const char *method)
     bool is_head = strcmp(method, MHD_HTTP_METHOD_HEAD) == 0;
     exchange->method = is_head ? MHD_HTTP_METHOD_GET : method;
     exchange->place = EXCHANGE_READING;
+    if (is_ambiguous(exchange)) {
+        exchange->ends_connection = true;
+        problem_answer(
+            exchange, MHD_HTTP_BAD_REQUEST,
+            "Content-Length, Transfer-Encoding, Host or Authorization came twice, or the "
+            "first two together.");
+        return send_answer(exchange);
+    }
     route_admit(exchange, header(exchange, MHD_HTTP_HEADER_AUTHORIZATION));
     if (exchange->is_trusted)
         caller_trust(caller_of(exchange->connection));

@@ -526,6 +526,38 @@ static void limits_the_time_of_a_request(void **state)
     assert_int_equal(metric_get(&fixture.metrics, METRIC_ADMIN_CUT_SLOW), 2);
 }
 
+/* What came twice, or two ways to tell the body's end: 400, whatever follows is not read, and no
+ * request reaches control. */
+static void refuses_ambiguous_requests(void **state)
+{
+    (void)state;
+    static const char *const fields[] = {
+        "Content-Length: 33\r\nContent-Length: 2\r\n",
+        "Content-Length: 33\r\ncontent-length: 33\r\n",
+        "Content-Length: 33\r\nTransfer-Encoding: chunked\r\n",
+        "Transfer-Encoding: chunked\r\nTransfer-Encoding: identity\r\nX: y\r\n",
+        "Content-Length: 33\r\nHost: y\r\n",
+        "Content-Length: 33\r\nAuthorization: Bearer x\r\n",
+    };
+    for (size_t i = 0; i < ARRAY_COUNT(fields); i++) {
+        char text[1024];
+        snprintf(text, sizeof text,
+                 "POST /v1/users HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %s\r\n%s\r\n"
+                 "{\"username\":\"a\",\"password\":\"p\"}  GET /readyz HTTP/1.1\r\nHost: x\r\n\r\n",
+                 fixture.token, fields[i]);
+        int client = client_say(text);
+        client_receive(&fixture, client, &reply);
+        if (reply.status != 400)
+            fail_msg("%s: %u %s", fields[i], reply.status, reply.text);
+        client_receive(&fixture, client, &reply);
+        assert_int_equal(reply.status, 0);
+        assert_true(reply.is_closed);
+        close(client);
+    }
+    assert_int_equal(fixture.answered, 0);
+    assert_int_equal(metric_get(&fixture.metrics, METRIC_ADMIN_4XX), ARRAY_COUNT(fields));
+}
+
 /* As many requests at once as there may be connections, answered in any order. */
 static void carries_many_at_once(void **state)
 {
@@ -594,6 +626,7 @@ int main(void)
         TEST(limits_connections),
         TEST(strangers_make_room),
         TEST(limits_the_time_of_a_request),
+        TEST(refuses_ambiguous_requests),
         TEST(carries_many_at_once),
         TEST(listens_where_told),
     };

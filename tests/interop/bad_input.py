@@ -327,6 +327,36 @@ def wrong_token():
     assert moved(before, "stentor_admin_unauthorized_total") == 5
 
 
+def raw_http(octets):
+    """Status and body of what is answered to these octets; the connection must end after it."""
+    sock = SERVER.connect("127.0.0.1", 7070)
+    try:
+        sock.sendall(octets)
+        answer = b""
+        while True:
+            piece = sock.recv(65536)
+            if not piece:
+                break
+            answer += piece
+    finally:
+        sock.close()
+    head, _, body = answer.partition(b"\r\n\r\n")
+    return int(head.split()[1]), body.decode()
+
+
+def ambiguous_http():
+    """Two lengths, a length and a coding, two tokens: 400, and nothing is made."""
+    body = b'{"username":"smuggled","password":"x"}'
+    for fields in ("Content-Length: %d\r\nContent-Length: 2\r\n", "Content-Length: %d\r\n"
+                   "Transfer-Encoding: chunked\r\n", "Content-Length: %d\r\nHost: y\r\n",
+                   "Content-Length: %d\r\nAuthorization: Bearer x\r\n"):
+        head = ("POST /v1/users HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %s\r\n%s\r\n"
+                % (SERVER.token, fields % len(body)))
+        status, text = raw_http(head.encode() + body)
+        assert status == 400 and "urn:stentor:problem:invalid-request" in text, (fields, text)
+    api_refuses(404, "GET", "/v1/users/smuggled")
+
+
 def slow_strangers():
     """Every place of the admin API held by somebody who sends an octet a second: others are served
     within seconds, with the token and without."""
@@ -602,6 +632,7 @@ def plain_cases():
         ("oversize", oversize), ("bad-addresses", bad_addresses), ("bad-iqs", bad_iqs),
         ("bad-sasl", bad_sasl), ("aborted-sasl", aborted_sasl), ("gone-midway", gone_midway),
         ("malformed-json", malformed_json), ("wrong-token", wrong_token),
+        ("ambiguous-http", ambiguous_http),
         ("slow-strangers", slow_strangers),
         ("unknown-user-in-push", unknown_user), ("duplicate-user", duplicate_user),
         ("absurd-frames", absurd_frames), ("forged-segments", forged_segments),
