@@ -15,6 +15,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>
+#include <stdio.h>
 #include <strings.h>
 
 #include "admin_state.h"
@@ -272,11 +273,20 @@ static bool address_fill(const struct config *config, struct sockaddr_storage *a
     return true;
 }
 
-static void quiet(void *closure, const char *format, va_list arguments)
+/* What the library answers itself, because it is no HTTP it can read, shows here alone; its other
+ * words are about clients that have gone. */
+static void on_library_word(void *closure, const char *format, va_list arguments)
 {
-    (void)closure;
-    (void)format;
-    (void)arguments;
+    static const char refusal[] = "Error processing request (HTTP response code is %u";
+    struct admin *admin = closure;
+    if (strncmp(format, refusal, sizeof refusal - 1) != 0)
+        return;
+    unsigned status = va_arg(arguments, unsigned);
+    metric_count(admin->metrics, METRIC_ADMIN_UNREADABLE);
+    metric_count(admin->metrics, status >= 500 ? METRIC_ADMIN_5XX : METRIC_ADMIN_4XX);
+    char text[64];
+    snprintf(text, sizeof text, "a request that is no HTTP was answered %u", status);
+    admin_complain(admin, text);
 }
 
 /* Not LISTENING_ADDRESS_REUSE: it means SO_REUSEPORT, and a second server would share our port. */
@@ -287,7 +297,7 @@ static struct MHD_Daemon *daemon_start(struct admin *admin, const struct sockadd
     if (address->sa_family == AF_INET6)
         flags |= MHD_USE_IPv6;
     return MHD_start_daemon(
-        flags, 0, NULL, NULL, on_request, admin, MHD_OPTION_EXTERNAL_LOGGER, quiet, NULL,
+        flags, 0, NULL, NULL, on_request, admin, MHD_OPTION_EXTERNAL_LOGGER, on_library_word, admin,
         MHD_OPTION_SOCK_ADDR, address, MHD_OPTION_URI_LOG_CALLBACK, on_uri, admin,
         MHD_OPTION_NOTIFY_COMPLETED, on_completed, admin, MHD_OPTION_NOTIFY_CONNECTION,
         on_connection, admin, MHD_OPTION_CONNECTION_LIMIT, (unsigned)config->admin_connections_max,

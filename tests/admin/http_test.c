@@ -558,6 +558,31 @@ static void refuses_ambiguous_requests(void **state)
     assert_int_equal(metric_get(&fixture.metrics, METRIC_ADMIN_4XX), ARRAY_COUNT(fields));
 }
 
+/* What the library refuses unread is counted, each time, and said once a second. */
+static void counts_what_is_no_http(void **state)
+{
+    (void)state;
+    static const char *const texts[] = {"GET /healthz\r\n\r\n", "GET / HTTP/1.1\r\n\r\n",
+                                        "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: -1\r\n\r\n",
+                                        "GET / HTTP/9.9\r\nHost: x\r\n\r\n"};
+    for (size_t i = 0; i < ARRAY_COUNT(texts); i++)
+        assert_true(say(texts[i])->status >= 400);
+    assert_int_equal(metric_get(&fixture.metrics, METRIC_ADMIN_UNREADABLE), 4);
+    assert_int_equal(metric_get(&fixture.metrics, METRIC_ADMIN_4XX), 3);
+    assert_int_equal(metric_get(&fixture.metrics, METRIC_ADMIN_5XX), 1);
+    int pipes[2];
+    assert_int_equal(pipe(pipes), 0);
+    assert_int_equal(log_drain(&fixture.log, 1, pipes[1]), 1);
+    fixture.now_ns += NS_PER_SECOND;
+    assert_int_equal(say(texts[0])->status, 400);
+    assert_int_equal(log_drain(&fixture.log, 1, pipes[1]), 1);
+    char line[1024] = "";
+    assert_true(read(pipes[0], line, sizeof line - 1) > 0);
+    assert_non_null(strstr(line, "no HTTP was answered 400"));
+    close(pipes[0]);
+    close(pipes[1]);
+}
+
 /* As many requests at once as there may be connections, answered in any order. */
 static void carries_many_at_once(void **state)
 {
@@ -627,6 +652,7 @@ int main(void)
         TEST(strangers_make_room),
         TEST(limits_the_time_of_a_request),
         TEST(refuses_ambiguous_requests),
+        TEST(counts_what_is_no_http),
         TEST(carries_many_at_once),
         TEST(listens_where_told),
     };

@@ -344,6 +344,20 @@ def raw_http(octets):
     return int(head.split()[1]), body.decode()
 
 
+def no_http():
+    """Refused by the library, unread: an answer, a count, and no more than a line a second."""
+    before = SERVER.metric("stentor_admin_unreadable_total")
+    lines = SERVER.log().count("no HTTP")
+    requests = ((400, b"GET /healthz\r\n\r\n"), (400, b"GET / HTTP/1.1\r\n\r\n"),
+                (505, b"GET / HTTP/9.9\r\nHost: x\r\n\r\n"),
+                (400, b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: -1\r\n\r\n"))
+    for status, octets in requests * 5:
+        assert raw_http(octets)[0] == status, octets
+    assert moved(before, "stentor_admin_unreadable_total") == 20
+    until(lambda: SERVER.log().count("no HTTP") > lines, "a line in the log")
+    assert SERVER.log().count("no HTTP") - lines < 10
+
+
 def ambiguous_http():
     """Two lengths, a length and a coding, two tokens: 400, and nothing is made."""
     body = b'{"username":"smuggled","password":"x"}'
@@ -632,7 +646,7 @@ def plain_cases():
         ("oversize", oversize), ("bad-addresses", bad_addresses), ("bad-iqs", bad_iqs),
         ("bad-sasl", bad_sasl), ("aborted-sasl", aborted_sasl), ("gone-midway", gone_midway),
         ("malformed-json", malformed_json), ("wrong-token", wrong_token),
-        ("ambiguous-http", ambiguous_http),
+        ("no-http", no_http), ("ambiguous-http", ambiguous_http),
         ("slow-strangers", slow_strangers),
         ("unknown-user-in-push", unknown_user), ("duplicate-user", duplicate_user),
         ("absurd-frames", absurd_frames), ("forged-segments", forged_segments),
