@@ -36,7 +36,7 @@ struct tcp_range {
     uint32_t room; /* of the block; what reorder_bytes counts */
     uint32_t next; /* POOL_NONE ends; ascending, with gaps between */
     uint32_t changed_at; /* tcp->range_clock when octets came for it: the order of SACK blocks */
-    uint32_t spare;
+    uint32_t front; /* octets start here in the block */
 };
 static_assert(sizeof(struct tcp_range) == 32, "docs/LIMITS.md counts on 32 octets");
 

@@ -133,7 +133,8 @@ static bool ranges_are_valid(const struct net *net, const struct tcp_hot *hot, u
     uint32_t after = rcv_nxt;
     for (uint32_t index = hot->range_head; index != POOL_NONE; count++) {
         const struct tcp_range *range = &net->tcp->ranges[index];
-        if (!seq_is_after(range->seq, after) || range->size == 0 || range->size > range->room)
+        if (!seq_is_after(range->seq, after) || range->size == 0 ||
+            range->front + range->size > range->room)
             return false;
         after = range->seq + range->size;
         index = range->next;

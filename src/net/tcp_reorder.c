@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * Octets that arrive ahead of a gap (RFC 9293 3.10.7.4 step 7). They are copied into heap blocks,
- * so no packet waits; a stretch that touches a range grows it, so the number of ranges is the
- * number of gaps, at most TCP_RANGES_MAX a connection (CVE-2018-5390); the receive window bounds
- * a connection's octets and reorder_bytes_max a worker's. What a limit refuses is dropped: the
- * peer sends it again. Where stretches overlap, the octets that came first stay.
+ * so no packet waits; a stretch that touches a range grows it, at either end, so the number of
+ * ranges is the number of gaps, at most TCP_RANGES_MAX a connection (CVE-2018-5390); the receive
+ * window bounds a connection's octets and reorder_bytes_max a worker's. What a limit refuses is
+ * dropped: the peer sends it again. Where stretches overlap, the octets that came first stay.
  *
  * What the peer is told of it by SACK stands here too. A duplicate is reported by the ACK that is
  * sent at once for it, so one place a worker remembers it, and a parked connection needs no
@@ -18,25 +18,41 @@ static uint32_t range_end(const struct tcp_range *range)
     return range->seq + range->size;
 }
 
-/* Makes room for `size` octets in the range's block; false when a limit refuses. */
-static bool grow_range(struct net *net, struct tcp_range *range, uint32_t size)
+static uint8_t *start_of(const struct tcp_range *range)
 {
-    if (size <= range->room)
+    return range->octets + range->front;
+}
+
+static struct bytes octets_of(const struct tcp_range *range)
+{
+    return bytes_of(start_of(range), range->size);
+}
+
+/* Room for so many octets more before and after what is there; false when a limit refuses. A block
+ * that moves gets as much again, on both sides, so that octets move a constant number of times
+ * however small the pieces and whatever their order. */
+static bool make_room(struct net *net, struct tcp_range *range, uint32_t before, uint32_t after)
+{
+    if (before <= range->front && after <= range->room - range->front - range->size)
         return true;
-    uint32_t room = range->room * 2 > size ? range->room * 2 : size;
+    uint32_t needed = before + range->size + after;
+    uint32_t room = range->size != 0 ? 2 * needed : needed;
     if (room < BLOCK_BYTES_MIN)
         room = BLOCK_BYTES_MIN;
-    if (net->tcp->reorder_bytes + (room - range->room) > net->options.reorder_bytes_max)
+    uint64_t others = net->tcp->reorder_bytes - range->room;
+    if (others + room > net->options.reorder_bytes_max)
         return false;
     uint8_t *octets = heap_take(net->options.heap, room);
     if (octets == NULL)
         return false;
+    uint32_t front = range->size != 0 ? before + (room - needed) / 2 : before;
     if (range->size != 0)
-        memcpy(octets, range->octets, range->size);
+        memcpy(octets + front, start_of(range), range->size);
     heap_give(net->options.heap, range->octets);
-    net->tcp->reorder_bytes += room - range->room;
+    net->tcp->reorder_bytes = others + room;
     range->octets = octets;
     range->room = room;
+    range->front = front;
     return true;
 }
 
@@ -50,30 +66,68 @@ static void free_range(struct net *net, uint32_t index)
 
 static bool append_octets(struct net *net, struct tcp_range *range, struct bytes octets)
 {
-    if (!grow_range(net, range, range->size + (uint32_t)octets.size))
+    if (!make_room(net, range, 0, (uint32_t)octets.size))
         return false;
-    memcpy(range->octets + range->size, octets.at, octets.size);
+    memcpy(start_of(range) + range->size, octets.at, octets.size);
     range->size += (uint32_t)octets.size;
     return true;
 }
 
-/* Takes in what follows a grown range and is touched by it. A merge that finds no room leaves the
- * follower out: it is dropped, and the peer sends its octets again. */
-static void merge_followers(struct net *net, struct tcp_hot *hot, struct tcp_range *range)
+static bool prepend_octets(struct net *net, struct tcp_range *range, struct bytes octets)
 {
-    while (range->next != POOL_NONE) {
-        uint32_t index = range->next;
-        struct tcp_range *follower = &net->tcp->ranges[index];
-        if (seq_is_after(follower->seq, range_end(range)))
-            return;
-        if (seq_is_after(range_end(follower), range_end(range))) {
-            struct bytes octets = bytes_of(follower->octets, follower->size);
-            (void)append_octets(net, range, bytes_from(octets, range_end(range) - follower->seq));
-        }
-        range->next = follower->next;
-        hot->range_count--;
-        free_range(net, index);
+    uint32_t size = (uint32_t)octets.size;
+    if (!make_room(net, range, size, 0))
+        return false;
+    range->front -= size;
+    range->seq -= size;
+    range->size += size;
+    memcpy(start_of(range), octets.at, size);
+    return true;
+}
+
+/* One range of two that touch: the smaller is copied to the larger. Where no room is to be had the
+ * follower is dropped, and the peer sends its octets again. */
+static void join_follower(struct net *net, struct tcp_hot *hot, struct tcp_range *range)
+{
+    uint32_t index = range->next;
+    struct tcp_range *follower = &net->tcp->ranges[index];
+    ASSERT(follower->seq == range_end(range));
+    if (follower->size <= range->size) {
+        (void)append_octets(net, range, octets_of(follower));
+    } else if (prepend_octets(net, follower, octets_of(range))) {
+        struct tcp_range joined = *follower;
+        joined.next = index;
+        joined.changed_at = range->changed_at;
+        uint32_t after = follower->next;
+        *follower = *range;
+        follower->next = after;
+        *range = joined;
     }
+    range->next = follower->next;
+    hot->range_count--;
+    free_range(net, index);
+}
+
+/* Octets that begin where the range ends: the parts of them that are not held yet are added, and
+ * the ranges they reach are joined. */
+static bool extend(struct net *net, struct tcp_hot *hot, struct tcp_range *range,
+                   struct bytes octets)
+{
+    while (octets.size != 0) {
+        uint32_t end = range_end(range);
+        struct bytes part = octets;
+        bool is_reached =
+            range->next != POOL_NONE &&
+            !seq_is_after(net->tcp->ranges[range->next].seq, end + (uint32_t)octets.size);
+        if (is_reached)
+            part = bytes_slice(octets, 0, net->tcp->ranges[range->next].seq - end);
+        if (!append_octets(net, range, part))
+            return false;
+        if (is_reached)
+            join_follower(net, hot, range);
+        octets = bytes_from(octets, range_end(range) - end);
+    }
+    return true;
 }
 
 /* Where octets that came lie in what is held already, they are a duplicate. */
@@ -98,6 +152,7 @@ static uint32_t find_before(const struct tcp *tcp, const struct tcp_hot *hot, ui
     return before;
 }
 
+/* Octets that touch nothing. */
 static bool insert_range(struct net *net, struct tcp_hot *hot, uint32_t before, uint32_t seq,
                          struct bytes octets)
 {
@@ -118,7 +173,6 @@ static bool insert_range(struct net *net, struct tcp_hot *hot, uint32_t before, 
     *link = index;
     hot->range_count++;
     range->changed_at = ++tcp->range_clock;
-    merge_followers(net, hot, range);
     return true;
 }
 
@@ -132,19 +186,20 @@ bool tcp_reorder_add(struct net *net, struct tcp_hot *hot, uint32_t seq, struct 
     uint32_t after = before == POOL_NONE ? hot->range_head : tcp->ranges[before].next;
     if (after != POOL_NONE)
         note_overlap(net, hot, &tcp->ranges[after], seq, end);
-    if (before == POOL_NONE || seq_is_before(range_end(&tcp->ranges[before]), seq))
+    struct tcp_range *range;
+    if (before != POOL_NONE && !seq_is_before(range_end(&tcp->ranges[before]), seq)) {
+        range = &tcp->ranges[before];
+        note_overlap(net, hot, range, seq, end);
+    } else if (after != POOL_NONE && !seq_is_after(tcp->ranges[after].seq, end)) {
+        range = &tcp->ranges[after];
+        if (!prepend_octets(net, range, bytes_slice(octets, 0, range->seq - seq)))
+            return false;
+    } else {
         return insert_range(net, hot, before, seq, octets);
-    struct tcp_range *range = &tcp->ranges[before];
-    note_overlap(net, hot, range, seq, end);
+    }
     /* Of what came nothing may be new: RFC 2883 4 names the range around a duplicate next. */
     range->changed_at = ++tcp->range_clock;
-    struct bytes rest = bytes_from(octets, range_end(range) - seq);
-    if (rest.size == 0)
-        return true;
-    if (!append_octets(net, range, rest))
-        return false;
-    merge_followers(net, hot, range);
-    return true;
+    return extend(net, hot, range, bytes_from(octets, range_end(range) - seq));
 }
 
 void tcp_reorder_take(struct net *net, uint32_t conn, struct net_events *events)
@@ -161,8 +216,7 @@ void tcp_reorder_take(struct net *net, uint32_t conn, struct net_events *events)
             return;
         if (seq_is_before(range->seq, row->rcv_nxt) && tcp->dsack_conn != conn)
             tcp_duplicate_came(net, conn, range->seq, seq_earlier(range_end(range), row->rcv_nxt));
-        struct bytes octets =
-            bytes_from(bytes_of(range->octets, range->size), row->rcv_nxt - range->seq);
+        struct bytes octets = bytes_from(octets_of(range), row->rcv_nxt - range->seq);
         hot->range_head = range->next;
         hot->range_count--;
         range->next = tcp->spent_ranges; /* the view is good until net_release() */

@@ -78,6 +78,54 @@ static void random_stretches_give_the_stream(void **state)
     }
 }
 
+/* A second telling of what is kept changes nothing, wherever it overlaps the first; octets that
+ * come in order are handed up as they come. */
+static void what_came_first_stays(void **state)
+{
+    (void)state;
+    open_script();
+    script_input(&script, TCP_ACK, 10, 0, BYTES("AAAA"));
+    script_input(&script, TCP_ACK, 20, 0, BYTES("BBBB"));
+    script_input(&script, TCP_ACK, 8, 0, BYTES("cccccccccccccccccc")); /* around both */
+    script_input(&script, TCP_ACK, 5, 0, BYTES("dddddddddddddddddddddddd"));
+    script_input(&script, TCP_ACK, 0, 0, BYTES("eeeeeeeeeee"));
+    assert_int_equal(script.received_size, 29);
+    assert_memory_equal(script.received, "eeeeeeeeeeeAAAccccccBBBBccddd", 29);
+    script_turn(&script);
+    script_close(&script);
+}
+
+/* Any small pieces in any order make one range of two octets of memory for each octet held, and its
+ * block moves now and then, not for every piece. */
+static void small_pieces_take_little(void **state)
+{
+    (void)state;
+    const int32_t steps[] = {1, -1, 2};
+    for (uint32_t i = 0; i < ARRAY_COUNT(steps); i++) {
+        open_script();
+        uint32_t low = 9000;
+        uint32_t high = 9001;
+        uint32_t room = 0;
+        uint32_t moves = 0;
+        script_input(&script, TCP_ACK, low, 0, BYTES("x"));
+        const struct tcp_hot *hot = tcp_hot_of(script.net, &script.net->rows[script.conn]);
+        const struct tcp_range *range = &script.net->tcp->ranges[hot->range_head];
+        for (uint32_t n = 0; n < 6000; n++) {
+            bool is_up = steps[i] == 1 || (steps[i] == 2 && n % 2 == 0);
+            script_input(&script, TCP_ACK, is_up ? high++ : --low, 0, BYTES("y"));
+            script_turn(&script);
+            moves += range->room != room;
+            room = range->room;
+        }
+        assert_int_equal(hot->range_count, 1);
+        assert_int_equal(range->size, 6001);
+        assert_true(moves <= 8);
+        assert_true(net_usage(script.net).reorder_bytes <= 2 * 6001 + 2048);
+        assert_int_equal(script_metric(&script, METRIC_TCP_DROP_REORDER), 0);
+        script_close(&script);
+    }
+}
+
 /* Seventeen gaps: the seventeenth range is refused, and closing gaps makes room again. */
 static void gaps_are_limited(void **state)
 {
@@ -331,6 +379,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(random_stretches_give_the_stream),
+        cmocka_unit_test(what_came_first_stays),
+        cmocka_unit_test(small_pieces_take_little),
         cmocka_unit_test(gaps_are_limited),
         cmocka_unit_test(octets_are_limited),
         cmocka_unit_test(old_octets_are_given_up),
