@@ -98,10 +98,18 @@ static bool is_ecn_setup(const struct net *net, const struct tcp_segment *syn)
     return net->options.has_ecn && (syn->flags & (TCP_ECE | TCP_CWR)) == (TCP_ECE | TCP_CWR);
 }
 
+/* RFC 9293 3.7.1: who names no MSS takes 536 octets, or 1220 over IPv6. */
+static void read_syn(const struct tcp_segment *segment, struct tcp_options *options)
+{
+    tcp_options_read(segment->options, options);
+    if (!options->has_mss && !net_address_is_ipv4(&segment->key.remote))
+        options->offer.mss = TCP_MSS_DEFAULT_IPV6;
+}
+
 static void answer_syn(struct net *net, struct packet *packet, const struct tcp_segment *segment)
 {
     struct tcp_options theirs;
-    tcp_options_read(segment->options, &theirs);
+    read_syn(segment, &theirs);
     struct tcp_key key = segment->key;
     struct tcp_offer offer = theirs.offer;
     offer.has_ecn = theirs.has_timestamps && is_ecn_setup(net, segment);
@@ -410,7 +418,7 @@ static void take_syn_ack(struct net *net, uint32_t conn, const struct tcp_segmen
 {
     struct tcp_row *row = &net->rows[conn];
     struct tcp_options options;
-    tcp_options_read(segment->options, &options);
+    read_syn(segment, &options);
     /* RFC 3168 6.1.1: only a lone SYN that asked, answered by ECE without CWR. */
     options.offer.has_ecn = net->options.has_ecn && tcp_hot_of(net, row)->tries == 1 &&
                             (segment->flags & (TCP_ECE | TCP_CWR)) == TCP_ECE;
@@ -432,7 +440,7 @@ static void take_crossing_syn(struct net *net, uint32_t conn, const struct tcp_s
         return;
     }
     struct tcp_options options;
-    tcp_options_read(segment->options, &options);
+    read_syn(segment, &options);
     agree(net, row, segment, &options);
     row->flags |= TCP_ROW_CROSSED;
     row->challenge_at = now;

@@ -31,10 +31,16 @@ static void read_sacks(struct bytes body, struct tcp_options *read)
     }
 }
 
+static void read_mss(const uint8_t *body, struct tcp_options *read)
+{
+    read->has_mss = true;
+    read->offer.mss = (uint16_t)(body[0] << 8 | body[1]);
+}
+
 static void read_option(uint8_t kind, struct bytes body, struct tcp_options *read)
 {
     if (kind == TCP_OPTION_MSS && body.size == 2)
-        read->offer.mss = (uint16_t)(body.at[0] << 8 | body.at[1]);
+        read_mss(body.at, read);
     else if (kind == TCP_OPTION_WINDOW_SCALE && body.size == 1)
         read->offer.scale = body.at[0] > TCP_SCALE_MAX ? TCP_SCALE_MAX : body.at[0];
     else if (kind == TCP_OPTION_SACK_PERMITTED && body.size == 0)
@@ -50,6 +56,7 @@ static const uint8_t plain_start[4] = {TCP_OPTION_NOP, TCP_OPTION_NOP, TCP_OPTIO
 void tcp_options_read(struct bytes options, struct tcp_options *read)
 {
     read->has_timestamps = false;
+    read->has_mss = false;
     read->offer = (struct tcp_offer){.mss = TCP_MSS_DEFAULT, .scale = TCP_SCALE_NONE};
     read->sack_count = 0;
     if (IS_LIKELY(options.size == TCP_TIMESTAMPS_SIZE) &&

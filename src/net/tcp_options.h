@@ -12,6 +12,7 @@
 
 #define TCP_TIMESTAMPS_SIZE 12u /* with its padding */
 #define TCP_MSS_DEFAULT 536u    /* RFC 9293 3.7.1: a SYN without the option */
+#define TCP_MSS_DEFAULT_IPV6 1220u
 #define TCP_SCALE_MAX 14u       /* RFC 7323 2.3 */
 
 #define TCP_SACKS_MAX 4u        /* RFC 2018 3: what 40 octets hold */
@@ -26,6 +27,7 @@ struct tcp_options {
     uint32_t ts_value;
     uint32_t ts_echo;
     bool has_timestamps;
+    bool has_mss;           /* else offer.mss is TCP_MSS_DEFAULT */
     struct tcp_offer offer; /* of a SYN */
     uint32_t sack_count;    /* as the peer says: in no order, to be judged by who uses them */
     struct tcp_sack_block sacks[TCP_SACKS_MAX];
