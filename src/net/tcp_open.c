@@ -345,6 +345,17 @@ void tcp_transmit_syn(struct net *net, uint32_t conn)
     tcp_timer_update(net, conn);
 }
 
+/* A link-local source cannot be answered from off the link (RFC 4291 2.5.6); it would be picked
+ * while our other addresses are being probed for duplicates. */
+static uint16_t pick_source(const struct net *net, const struct net_address *remote)
+{
+    uint16_t local = link_source(&net->link, LINK_VLAN_ANY, remote);
+    if (local == LINK_LOCAL_NONE || net_address_is_link_local(remote) ||
+        !net_address_is_link_local(&net->link.locals[local].address))
+        return local;
+    return LINK_LOCAL_NONE;
+}
+
 uint32_t tcp_connect(struct net *net, struct net_address address, uint16_t port, uint64_t now_ns)
 {
     net->now_ns = now_ns;
@@ -353,7 +364,7 @@ uint32_t tcp_connect(struct net *net, struct net_address address, uint16_t port,
         return POOL_NONE;
     }
     struct tcp_key key = {.remote = address, .remote_port = port};
-    key.local = link_source(&net->link, LINK_VLAN_ANY, &address);
+    key.local = pick_source(net, &address);
     if (key.local == LINK_LOCAL_NONE) {
         net_count(net, METRIC_NET_DROP_NO_ROUTE);
         return POOL_NONE;

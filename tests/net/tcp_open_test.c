@@ -275,8 +275,8 @@ static void strangers_are_reset(void **state)
     assert_int_equal(sent.flags, TCP_RST | TCP_ACK);
     assert_int_equal(sent.seq, 0);
     assert_int_equal(sent.ack, 11);
-    script_input_raw(&script, (struct tcp_frame){
-                                  .port = 99, .seq = 10, .ack = 500, .flags = TCP_ACK | TCP_FIN});
+    script_input_raw(
+        &script, (struct tcp_frame){.port = 99, .seq = 10, .ack = 500, .flags = TCP_ACK | TCP_FIN});
     script_turn(&script);
     assert_true(script_next(&script, &sent));
     assert_int_equal(sent.flags, TCP_RST);
@@ -285,8 +285,7 @@ static void strangers_are_reset(void **state)
     script_input_raw(&script, (struct tcp_frame){.seq = 10, .ack = 3, .flags = TCP_RST | TCP_ACK});
     script_turn(&script);
     script_expect_none(&script);
-    script_input_raw(&script,
-                     (struct tcp_frame){.seq = 10, .ack = 3, .flags = TCP_SYN | TCP_ACK});
+    script_input_raw(&script, (struct tcp_frame){.seq = 10, .ack = 3, .flags = TCP_SYN | TCP_ACK});
     script_turn(&script);
     assert_true(script_next(&script, &sent));
     assert_int_equal(sent.flags, TCP_RST);
@@ -341,8 +340,7 @@ static void connect_peer(void)
     script_accept(&script); /* teaches the neighbour */
     script.net->tcp->is_isn_fixed = true;
     script.net->tcp->isn_fixed = 5000;
-    script.conn =
-        tcp_connect(script.net, net_address_of_ipv4(PEER_IPV4), PEER_PORT, script.now_ns);
+    script.conn = tcp_connect(script.net, net_address_of_ipv4(PEER_IPV4), PEER_PORT, script.now_ns);
     assert_int_not_equal(script.conn, POOL_NONE);
     script_turn(&script);
     script.iss = 5001;
@@ -521,6 +519,29 @@ static void an_opener_may_think_better_of_it(void **state)
     arena_destroy(&script.arena);
 }
 
+/* While our address is being probed for a duplicate nothing is opened to the world from the
+ * link-local one: nobody off the link could answer. To a link-local peer it is the right one. */
+static void no_opening_from_a_link_local_source(void **state)
+{
+    (void)state;
+    const struct net_address near = {{0xfe, 0x80, [15] = 9}};
+    const struct net_address world = {{0x20, 0x01, 0x0d, 0xb8, [15] = 9}};
+    script_open(&script);
+    script.options.locals[1] =
+        (struct net_local){.address = {{0x20, 0x01, 0x0d, 0xb8, [15] = 1}}, .prefix_bits = 64};
+    script.options.local_count = 2;
+    script_start(&script);
+    for (uint32_t i = 0; i < script.net->link.local_count; i++)
+        if (net_address_is_link_local(&script.net->link.locals[i].address))
+            script.net->link.locals[i].state = LINK_READY;
+    assert_int_equal(tcp_connect(script.net, world, PEER_PORT, script.now_ns), POOL_NONE);
+    assert_int_equal(script_metric(&script, METRIC_NET_DROP_NO_ROUTE), 1);
+    assert_int_not_equal(tcp_connect(script.net, near, PEER_PORT, script.now_ns), POOL_NONE);
+    script.net->link.locals[1].state = LINK_READY;
+    assert_int_not_equal(tcp_connect(script.net, world, PEER_PORT, script.now_ns), POOL_NONE);
+    script_close(&script);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -544,6 +565,7 @@ int main(void)
         cmocka_unit_test(the_answer_to_a_crossing_syn_may_be_all_it_takes),
         cmocka_unit_test(a_forged_crossing_syn_is_outbid),
         cmocka_unit_test(an_opener_may_think_better_of_it),
+        cmocka_unit_test(no_opening_from_a_link_local_source),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
