@@ -67,7 +67,7 @@ struct swapped {
 
 struct nic_sim {
     struct heap *heap;
-    struct writer *trace; /* NULL = none */
+    struct nic_sim_tracer tracer;
     uint64_t now_ns;
     uint64_t serial;
     uint64_t frame_count; /* that entered the wire */
@@ -316,17 +316,17 @@ static void enter_wire(struct sim_end *from, struct bytes frame)
     bool is_group = (frame.at[0] & 1u) != 0;
     bool is_struck = sim->frame_count++ == sim->strike_frame;
     enum nic_sim_strike strike = is_struck ? sim->strike : NIC_SIM_STRIKE_NONE;
-    nic_sim_trace_frame(sim->trace, sim->now_ns, from->queue.index, frame);
+    nic_sim_trace_frame(&sim->tracer, sim->now_ns, from->queue.index, frame);
     for (uint32_t i = 0; i < sim->end_count; i++) {
         struct sim_end *to = sim->ends[i];
         if (to == from || (!is_group && memcmp(to->queue.mac, frame.at, 6) != 0))
             continue;
         enum nic_sim_fate fate = send_to(from, to, frame, strike);
-        nic_sim_trace_fate(sim->trace, to->queue.index, fate);
+        nic_sim_trace_fate(&sim->tracer, to->queue.index, fate);
         if (!is_group)
             break;
     }
-    nic_sim_trace_end(sim->trace);
+    nic_sim_trace_end(&sim->tracer);
 }
 
 /* ---- what the taker calls ---- */
@@ -591,7 +591,7 @@ uint64_t nic_sim_next_ns(const struct nic_sim *sim)
 
 void nic_sim_trace(struct nic_sim *sim, struct writer *into)
 {
-    sim->trace = into;
+    sim->tracer.into = into;
 }
 
 uint32_t nic_sim_buffers_used(const struct nic_sim *sim)

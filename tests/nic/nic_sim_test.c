@@ -325,9 +325,60 @@ static void trace_reads_as_text(void **state)
     nic_flush(wire.ends[2]);
     write_u8(&trace, 0);
     assert_string_equal((const char *)octets,
-                        "1200 0>02.00.00.00.00.02 57 ip 10.0.0.1:5222>10.0.0.2:40000 SA seq 7 ack "
-                        "9 win 4096 len 3\n"
-                        "1200 2>ff.ff.ff.ff.ff.ff 60 type 34997 lost@0 lost@1\n");
+                        "0.000001200 0>02.00.00.00.00.02 57 tcp 10.0.0.1:5222>10.0.0.2:40000 SA "
+                        "seq 0 ack 0 win 4096 len 3\n"
+                        "0.000001200 2>ff.ff.ff.ff.ff.ff 60 type 34997 lost@0 lost@1\n");
+    wire_fini(&wire);
+}
+
+static void send_frame(struct nic_queue *from, const uint8_t *frame, uint16_t size)
+{
+    struct packet packet;
+    assert_true(nic_take(from, &packet));
+    memcpy(packet.frame, frame, size);
+    packet.size = size;
+    nic_transmit(from, &packet, 1);
+    nic_flush(from);
+}
+
+/* Numbers are relative to the SYN of their direction, SACK blocks to that of the other; options,
+ * ECN and IPv6 are named; a frame cut at any octet is read no further. */
+static void trace_names_options(void **state)
+{
+    (void)state;
+    static const uint8_t syn[] = {
+        2,    0,    0,  0,    0, 2,  2, 0, 0, 0,    0, 1,  0x86, 0xdd, 0x60, 0, 0,    0,    0,
+        40,   6,    64, 0xfd, 0, 0,  0, 0, 0, 0,    0, 0,  0,    0,    0,    0, 0,    0,    1,
+        0xfd, 0,    0,  0,    0, 0,  0, 0, 0, 0,    0, 0,  0,    0,    0,    2, 0x9c, 0x40, 0x14,
+        0x66, 0,    0,  1,    0, 0,  0, 0, 0, 0xa0, 2, 16, 0,    0,    0,    0, 0,    2,    4,
+        5,    0xa0, 4,  2,    8, 10, 0, 0, 0, 9,    0, 0,  0,    0,    1,    3, 3,    7};
+    static const uint8_t ack[] = {
+        2,    0,    0,    0,    0,    1,  2, 0, 0, 0,  0, 2, 0x86, 0xdd, 0x60, 0x30, 0, 0,
+        0,    32,   6,    64,   0xfd, 0,  0, 0, 0, 0,  0, 0, 0,    0,    0,    0,    0, 0,
+        0,    2,    0xfd, 0,    0,    0,  0, 0, 0, 0,  0, 0, 0,    0,    0,    0,    0, 1,
+        0x14, 0x66, 0x9c, 0x40, 0,    0,  2, 0, 0, 0,  1, 1, 0x80, 0x10, 16,   0,    0, 0,
+        0,    0,    1,    1,    5,    10, 0, 0, 1, 11, 0, 0, 1,    21};
+    struct wire wire;
+    uint8_t octets[1024] = {0};
+    struct writer trace = writer_of(octets, sizeof octets - 1);
+    wire_init(&wire, 1);
+    nic_sim_trace(wire.sim, &trace);
+    send_frame(wire.ends[0], syn, sizeof syn);
+    send_frame(wire.ends[1], ack, sizeof ack);
+    assert_string_equal(
+        (const char *)octets,
+        "0.000000000 0>02.00.00.00.00.02 94 tcp fd00:0000:0000:0000:0000:0000:0000:0001.40000>"
+        "fd00:0000:0000:0000:0000:0000:0000:0002.5222 S seq 0 win 4096 len 0 mss 1440 sack-ok "
+        "ts 9/0 wscale 7\n"
+        "0.000000000 1>02.00.00.00.00.01 86 tcp fd00:0000:0000:0000:0000:0000:0000:0002.5222>"
+        "fd00:0000:0000:0000:0000:0000:0000:0001.40000 A ce seq 0 ack 1 win 4096 len 0 "
+        "sack 11-21\n");
+    for (uint16_t size = 14; size < sizeof syn; size++) {
+        trace.size = 0;
+        send_frame(wire.ends[0], syn, size);
+        assert_true(trace.size > 0);
+    }
+    nic_sim_trace(wire.sim, NULL);
     wire_fini(&wire);
 }
 
@@ -422,6 +473,7 @@ int main(void)
         cmocka_unit_test(exhausted_heap_refuses),
         cmocka_unit_test(checksums_are_filled_and_judged),
         cmocka_unit_test(trace_reads_as_text),
+        cmocka_unit_test(trace_names_options),
         cmocka_unit_test(seed_decides_trace),
         cmocka_unit_test(destroyed_under_way),
         cmocka_unit_test(switch_is_bounded),

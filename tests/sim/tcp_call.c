@@ -51,7 +51,7 @@ static struct call *find_accepted(struct tcp_sim *sim, uint32_t host, const stru
         struct call *call = &sim->calls[i];
         if (call->opener != host && call->client_port == row->remote_port &&
             call->sides[call->opener].was_opened && call->peer_start == row->snd_nxt &&
-            !call->sides[host].was_opened)
+            !call->sides[host].was_opened && call->is_ipv6 == !net_address_is_ipv4(&row->remote))
             return call;
     }
     return NULL;

@@ -4,6 +4,7 @@
  * storm and calm, stretches in which something fails, and the calls. */
 #include "tcp_sim.h"
 
+#define IPV6_MTUS 3u
 #define HALF_CLOSED_GAP_NS_MAX (30 * NS_PER_MS) /* 4,096 pushes of an octet take two minutes */
 
 static uint32_t below(struct tcp_sim *sim, uint32_t limit)
@@ -37,7 +38,8 @@ static struct nic_sim_faults draw_path(struct tcp_sim *sim)
         path.mark_octets = happens(sim, 50) ? 3000 + below(sim, 20000) : 0;
     }
     if (happens(sim, 12)) {
-        path.path_mtu = mtus[below(sim, ARRAY_COUNT(mtus))];
+        /* IPv6 takes no path below its minimum: RFC 8200 section 5. */
+        path.path_mtu = mtus[below(sim, sim->has_ipv6 ? IPV6_MTUS : ARRAY_COUNT(mtus))];
         path.is_path_silent = happens(sim, 30);
     }
     return path;
@@ -208,6 +210,7 @@ static void draw_call(struct tcp_sim *sim, struct call *call)
     const enum call_close *closing = closings[below(sim, ARRAY_COUNT(closings))];
     call->kind = (enum call_kind)below(sim, CALL_KINDS);
     call->opener = happens(sim, 25);
+    call->is_ipv6 = sim->has_ipv6 && happens(sim, 70);
     call->key = random_u64(&sim->random);
     call->open_at_ns = sim->start_ns + draw_size(sim, 32);
     for (uint32_t i = 0; i < TCP_SIM_HOSTS; i++) {
@@ -238,7 +241,7 @@ static void draw_again(struct tcp_sim *sim, struct call *call)
     const struct call *before = call - 1;
     uint32_t opener = before->opener;
     draw_call(sim, call);
-    if (before->may_fail || call->opener != opener)
+    if (before->may_fail || call->opener != opener || call->is_ipv6 != before->is_ipv6)
         return;
     call->is_same_port = true;
     call->has_isn = false;
@@ -259,6 +262,7 @@ static void draw_calls(struct tcp_sim *sim)
 struct net_options tcp_sim_draw(struct tcp_sim *sim)
 {
     sim->is_strict = happens(sim, 75);
+    sim->has_ipv6 = happens(sim, 40);
     sim->start_ns = TCP_SIM_START_NS;
     if (happens(sim, 15))
         sim->start_ns = host_wrap_start_ns(sim, draw_size(sim, 13));

@@ -37,14 +37,20 @@ struct setting {
     const char *name;
     bool has_isn;
     bool wraps_time;
+    bool is_ipv6;
     uint32_t isn;
 };
 
 static const struct setting settings[] = {
-    {"any sequence numbers", false, false, 0},   {"ISN 2^32-0", true, false, 0},
-    {"ISN 2^32-1", true, false, 0u - 1},         {"ISN 2^32-1460", true, false, 0u - 1460},
-    {"ISN 2^32-65536", true, false, 0u - 65536}, {"timestamps wrap", false, true, 0},
-    {"both wrap", true, true, 0u - 1460},
+    {.name = "any sequence numbers"},
+    {.name = "ISN 2^32-0", .has_isn = true, .isn = 0},
+    {.name = "ISN 2^32-1", .has_isn = true, .isn = 0u - 1},
+    {.name = "ISN 2^32-1460", .has_isn = true, .isn = 0u - 1460},
+    {.name = "ISN 2^32-65536", .has_isn = true, .isn = 0u - 65536},
+    {.name = "timestamps wrap", .wraps_time = true},
+    {.name = "both wrap", .has_isn = true, .wraps_time = true, .isn = 0u - 1460},
+    {.name = "IPv6", .is_ipv6 = true},
+    {.name = "IPv6, ISN 2^32-1", .is_ipv6 = true, .has_isn = true, .isn = 0u - 1},
 };
 
 static const enum call_close closings[][TCP_SIM_HOSTS] = {
@@ -76,6 +82,7 @@ static void exchange_write(struct tcp_sim *sim, const struct gate *gate)
     *call = (struct call){
         .kind = CALL_REQUESTS,
         .key = 1,
+        .is_ipv6 = gate->setting->is_ipv6,
         .open_at_ns = sim->start_ns,
         .chunk_max = REQUEST_OCTETS,
         .request = REQUEST_OCTETS,

@@ -122,7 +122,8 @@ static void set_options(struct host *host, const struct net_options *limits)
     host->options.trace = &host->trace;
     host->options.random = &host->random;
     host->options.locals[0] = (struct net_local){.address = host->addresses[0], .prefix_bits = 24};
-    host->options.local_count = 1;
+    host->options.locals[1] = (struct net_local){.address = host->addresses[1], .prefix_bits = 64};
+    host->options.local_count = 2;
 }
 
 bool host_open(struct tcp_sim *sim, uint32_t which, const struct net_options *limits)
@@ -130,6 +131,7 @@ bool host_open(struct tcp_sim *sim, uint32_t which, const struct net_options *li
     struct host *host = &sim->hosts[which];
     random_init_seed(&host->random, random_seed_of(sim, which));
     host->addresses[0] = net_address_of_ipv4(HOST_ADDRESS + which);
+    host->addresses[1] = (struct net_address){{0xfd, [15] = (uint8_t)(which + 1)}};
     if (!take_memory(host) || !plug_in(sim, which, 1500))
         return false;
     set_options(host, limits);

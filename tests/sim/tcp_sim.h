@@ -163,6 +163,7 @@ struct tcp_sim {
     uint64_t strike_delay_ns;
     enum nic_sim_strike strike;
     bool is_calm;
+    bool has_ipv6;
     bool is_strict; /* pools are ample: whatever is not aborted must end in order */
 };
 

@@ -72,6 +72,7 @@ struct sent_segment {
     struct bytes octets;
     uint32_t seq;
     uint32_t ack;
+    bool is_ipv6;
 };
 
 static uint32_t u16_at(const uint8_t *at)
@@ -88,21 +89,22 @@ static struct sent_segment segment_of(struct packet *packet)
     struct sent_segment segment = {.header = (struct tcp_header *)(void *)(ip + header_size)};
     uint32_t offset = (uint32_t)(segment.header->offset >> 4) * 4;
     segment.octets = bytes_of(ip + header_size + offset, total - header_size - offset);
+    segment.is_ipv6 = is_ipv6;
     segment.seq = be32_get(segment.header->seq);
     segment.ack = be32_get(segment.header->ack);
     return segment;
 }
 
-static struct call *call_of(struct tcp_sim *sim, uint32_t host, const struct tcp_header *header)
+static struct call *call_of(struct tcp_sim *sim, uint32_t host, const struct sent_segment *segment)
 {
-    uint32_t from = be16_get(header->source_port);
-    uint32_t to = be16_get(header->destination_port);
+    uint32_t from = be16_get(segment->header->source_port);
+    uint32_t to = be16_get(segment->header->destination_port);
     for (uint32_t i = 0; i < sim->call_count; i++) {
         struct call *call = &sim->calls[i];
         uint32_t mine = call->opener == host ? call->client_port : TCP_SIM_PORT;
         uint32_t theirs = call->opener == host ? TCP_SIM_PORT : call->client_port;
         if (call->sides[host].is_open && call->sides[host].was_opened && mine == from &&
-            theirs == to)
+            theirs == to && call->is_ipv6 == segment->is_ipv6)
             return call;
     }
     return NULL;
@@ -156,7 +158,7 @@ void watch_packet(struct tcp_sim *sim, uint32_t which, struct packet *packet)
         host->tap.plain_count++;
     if ((flags & (TCP_SYN | TCP_RST)) != 0)
         return;
-    struct call *call = call_of(sim, which, segment.header);
+    struct call *call = call_of(sim, which, &segment);
     if (call != NULL) {
         watch_edges(sim, call, which, &segment);
         if (segment.octets.size != 0)
