@@ -6,10 +6,10 @@
  *   tcp_peer CONFIG SECONDS [real|all|none]
  *
  * CONFIG is a configuration of the server's; its nic, net and tcp sections and xmpp.outbox_bytes
- * (as the send limit) count. Says "ready" when the port is up; ends after SECONDS, or after SIGTERM
- * once every connection is gone or DRAIN_NS are over, and then prints one line of JSON: what the
- * port is and every counter that moved. The third word is what the port's offloads are used for
- * (nic_port.h). One thread; it sleeps when it is idle. */
+ * (as the send limit) count; beside net.address the port has fd99::2/64. Says "ready" when the port
+ * is up; ends after SECONDS, or after SIGTERM once every connection is gone or DRAIN_NS are over,
+ * and then prints one line of JSON: what the port is and every counter that moved. The third word
+ * is what the port's offloads are used for (nic_port.h). One thread; it sleeps when it is idle. */
 #include <inttypes.h>
 #include <signal.h>
 #include <stdio.h>
@@ -26,6 +26,10 @@
 #define TRACE_EVENTS 1024u
 #define HEAP_BYTES_MAX (UINT64_C(1) << 30)
 #define REFERENCES 65536u
+#define ADDRESS_6                                                                                  \
+    {                                                                                              \
+        0xfd, 0x99, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 2                                       \
+    } /* fd99::2 */
 #define ARENA_SPARE (64u << 10)
 
 struct peer {
@@ -77,8 +81,9 @@ static enum error options_fill(struct peer *peer, struct net_options *options)
         .metrics = &peer->metrics,
         .trace = &peer->trace,
         .random = &peer->random,
-        .locals = {{.prefix_bits = (uint8_t)config->net_prefix}},
-        .local_count = 1,
+        .locals = {{.prefix_bits = (uint8_t)config->net_prefix},
+                   {.address = {ADDRESS_6}, .prefix_bits = 64}},
+        .local_count = 2,
         .router_count = config->net_gateway[0] != '\0',
         .connections_max = (uint32_t)config->tcp_connections_max,
         .hot_max = (uint32_t)config->tcp_hot_max,
