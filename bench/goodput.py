@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Goodput through a lossy path, Linux to Linux against Stentor to Linux and Linux to Stentor.
 
-    sudo bench/goodput.py [--seeds 7] [--octets 10000000] [--rtt 40] [--loss 1] [--at-once 6]
+    sudo bench/goodput.py [--seeds 9] [--octets 10000000] [--rtt 40] [--loss 1] [--at-once 8]
                           [--window 512K] [--build DIR] [--json] [--only bulk|tail]
 
 Every run is a path of its own through the impairing bridge (tests/wire/lab.py), Linux with CUBIC:
@@ -121,11 +121,11 @@ def table(figures):
 def main():
     parser = argparse.ArgumentParser(description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--seeds", type=int, default=7)
+    parser.add_argument("--seeds", type=int, default=9)
     parser.add_argument("--octets", type=int, default=10000000)
     parser.add_argument("--rtt", type=float, default=40, help="ms, there and back")
     parser.add_argument("--loss", type=float, default=1, help="percent, each way")
-    parser.add_argument("--at-once", type=int, default=6)
+    parser.add_argument("--at-once", type=int, default=8)
     parser.add_argument("--window", default="512K", help="tcp.receive_window of Stentor")
     parser.add_argument("--build", default=None)
     parser.add_argument("--only", choices=("bulk", "tail"), default=None)
