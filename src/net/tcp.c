@@ -44,6 +44,8 @@ size_t tcp_arena_bytes(const struct net_options *options)
     bytes += hot * sizeof(uint32_t) * 2;                   /* dirty */
     bytes += 2u * 4096u * (sizeof(uint32_t) + 1) + 4096u;  /* slots of the wheel */
     bytes += references * sizeof(struct tcp_reference) + pool_bytes(options->send_references_max);
+    bytes += (hot + references) * sizeof(struct tcp_sent);
+    bytes += pool_bytes(options->send_references_max);
     bytes += pool_bytes(range_row_count(options));
     bytes += NET_HELD_MAX * sizeof(uint32_t);              /* owed */
     bytes += (size_t)options->time_wait_max * sizeof(struct tcp_time_wait);
@@ -63,6 +65,8 @@ static enum error take_pools(struct net *net, struct tcp *tcp)
         error = pool_init(&tcp->reference_pool, arena, options->send_references_max,
                           options->worker);
     if (error == ERROR_NONE)
+        error = pool_init(&tcp->sent_pool, arena, options->send_references_max, options->worker);
+    if (error == ERROR_NONE)
         error = pool_init(&tcp->range_pool, arena, ranges, options->worker);
     return error;
 }
@@ -77,13 +81,16 @@ static enum error take_rows(struct net *net, struct tcp *tcp)
     tcp->hots = arena_take(arena, options->hot_max * sizeof *tcp->hots, CACHE_LINE);
     tcp->references = arena_take(
         arena, options->send_references_max * sizeof *tcp->references, CACHE_LINE);
+    size_t sents = (size_t)options->hot_max + options->send_references_max;
+    tcp->sents = arena_take(arena, sents * sizeof *tcp->sents, CACHE_LINE);
     tcp->dirty = arena_take(arena, tcp->dirty_max * sizeof *tcp->dirty, CACHE_LINE);
     tcp->owed = arena_take(arena, NET_HELD_MAX * sizeof *tcp->owed, CACHE_LINE);
     tcp->time_wait = arena_take(arena, records * sizeof *tcp->time_wait, CACHE_LINE);
     tcp->time_wait_buckets =
         arena_take(arena, buckets * sizeof *tcp->time_wait_buckets, CACHE_LINE);
     tcp->ranges = heap_take(options->heap, range_row_count(options) * sizeof *tcp->ranges);
-    if (tcp->hots == NULL || tcp->references == NULL || tcp->dirty == NULL || tcp->owed == NULL ||
+    if (tcp->hots == NULL || tcp->references == NULL || tcp->sents == NULL || tcp->dirty == NULL ||
+        tcp->owed == NULL ||
         tcp->time_wait == NULL || tcp->time_wait_buckets == NULL || tcp->ranges == NULL)
         return ERROR_NO_MEMORY;
     memset(tcp->time_wait_buckets, 0xff, buckets * sizeof *tcp->time_wait_buckets);
@@ -135,6 +142,7 @@ void tcp_fini(struct net *net)
         if (!pool_is_live(&net->pool, conn) || net->rows[conn].hot == TCP_HOT_NONE)
             continue;
         tcp_references_lost(net, conn);
+        tcp_sent_drop(net, tcp_hot_of(net, &net->rows[conn]));
         tcp_reorder_drop(net, tcp_hot_of(net, &net->rows[conn]));
     }
     tcp_reorder_release(net);

@@ -20,6 +20,7 @@
 #include "tcp_hot.h"
 #include "tcp_options.h"
 #include "tcp_pressure.h"
+#include "tcp_sent.h"
 #include "tcp_seq.h"
 
 #define TCP_RTO_US_MIN 200000u     /* RFC 6298 2.4 asks for 1 s; everyone ships 200 ms */
@@ -49,6 +50,8 @@ struct tcp {
     struct tcp_hot *hots;
     struct pool reference_pool;
     struct tcp_reference *references;
+    struct pool sent_pool; /* record hot_max + k of sents is its row k */
+    struct tcp_sent *sents;
     struct pool range_pool;
     struct tcp_range *ranges; /* heap, not arena: they hold pointers */
     uint32_t spent_ranges;    /* views handed up this turn; freed by tcp_release() */
@@ -107,6 +110,11 @@ static inline uint32_t tcp_segment_room(const struct tcp_row *row)
 {
     return (row->flags & TCP_ROW_TIMESTAMPS) != 0 ? row->mss - TCP_TIMESTAMPS_SIZE : row->mss;
 }
+/* What is thought to be in the network: RFC 6675. */
+static inline uint32_t tcp_pipe(const struct tcp_row *row, const struct tcp_hot *hot)
+{
+    return row->snd_nxt - hot->snd_una - hot->sacked - hot->lost;
+}
 /* The end of what is queued, with the FIN. */
 static inline uint32_t tcp_stream_end(const struct tcp_hot *hot)
 {
@@ -115,6 +123,11 @@ static inline uint32_t tcp_stream_end(const struct tcp_hot *hot)
 static inline uint32_t tcp_quarter_seconds(const struct net *net)
 {
     return (uint32_t)(net->now_ns / (NS_PER_SECOND / 4));
+}
+/* The clock of what is in flight, wrapping. */
+static inline uint32_t tcp_now_us(const struct net *net)
+{
+    return (uint32_t)(net->now_ns / NS_PER_US);
 }
 static inline uint32_t tcp_now_s(const struct net *net)
 {
@@ -151,12 +164,15 @@ void tcp_reset_reply(struct net *net, struct packet *packet, const struct tcp_se
 /* Writes the octets of sequence numbers [seq, seq + size) of the send queue. The one place where
  * queued references become octets of a segment: TLS sealing comes in here. */
 void segment_fill(struct net *net, uint32_t conn, uint32_t seq, uint8_t *into, uint32_t size);
-/* Sends the stretch [seq, seq + size) and the FIN that follows it, if it is queued. False when no
- * packet was to be had. */
+/* Sends the octets [seq, seq + size) and, when they end the queue, the FIN if there is one. False
+ * when no packet was to be had. The scoreboard is the caller's business. */
 bool tcp_transmit(struct net *net, uint32_t conn, uint32_t seq, uint32_t size);
-/* What is first in flight, whatever the windows say: a fast retransmit or a timeout's. */
-void tcp_transmit_first(struct net *net, uint32_t conn);
-/* All that windows allow now. */
+/* Sends new octets from row.snd_nxt on, and records them. */
+bool tcp_transmit_new(struct net *net, uint32_t conn, uint32_t size);
+/* Sends a record again, as much of it as fits a segment; the rest of it becomes a record of its
+ * own. A LOST one takes along what follows, as far as it is lost, too, or new. */
+bool tcp_transmit_again(struct net *net, uint32_t conn, uint32_t index);
+/* What is lost first, then new octets: all that windows allow now. */
 void tcp_output(struct net *net, uint32_t conn);
 /* A segment without octets, at once. */
 void tcp_transmit_ack(struct net *net, uint32_t conn);
@@ -174,6 +190,13 @@ void tcp_references_lost(struct net *net, uint32_t conn);
 /* Writes a TCP header with everything but ports' peer; returns where options go. */
 uint8_t *tcp_header_write(uint8_t *at, const struct tcp_key *key, uint32_t seq, uint32_t ack,
                           uint8_t flags);
+
+/* ---- tcp_rack.c ---- */
+
+/* Marks what is lost by now and arms the reorder timer for what may be: RFC 8985 6.2 step 5. */
+void tcp_rack_detect(struct net *net, struct tcp_hot *hot);
+/* The retransmission timer expired: marks what is lost (6.3). */
+void tcp_rack_expired(struct net *net, struct tcp_hot *hot);
 
 /* ---- tcp_timer.c ---- */
 
@@ -245,11 +268,6 @@ void tcp_reorder_release(struct net *net);
 
 /* ---- tcp_congestion.c: CUBIC or NewReno by net_options.congestion ---- */
 
-enum tcp_reaction {
-    TCP_REACT_NOTHING,
-    TCP_REACT_RESEND_FIRST, /* the segment at snd_una, now */
-};
-
 /* What an event of congestion control is judged by. */
 struct tcp_flight {
     enum net_congestion algorithm;
@@ -259,10 +277,6 @@ struct tcp_flight {
     uint32_t now_us;  /* wrapping */
 };
 
-static inline uint32_t tcp_now_us(const struct net *net)
-{
-    return (uint32_t)(net->now_ns / NS_PER_US);
-}
 static inline struct tcp_flight tcp_flight_of(const struct net *net, const struct tcp_row *row,
                                               uint32_t pipe)
 {
@@ -312,13 +326,25 @@ bool tcp_congestion_marked(struct tcp_hot *hot, const struct tcp_flight *flight)
  * over. Nothing to undo: nothing happens. */
 void tcp_congestion_undo(struct tcp_hot *hot);
 
-/* ack - snd_una octets were acknowledged; snd_una still stands at the old place. */
-MUST_USE enum tcp_reaction tcp_congestion_acked(struct tcp_hot *hot, uint32_t ack, uint32_t snd_nxt,
-                                                uint32_t mss);
-MUST_USE enum tcp_reaction tcp_congestion_duplicate(struct tcp_hot *hot, uint32_t snd_nxt,
-                                                    uint32_t mss);
-void tcp_congestion_timeout(struct tcp_hot *hot, uint32_t snd_nxt, uint32_t mss);
-/* How far past snd_una the network may be filled. */
-uint32_t tcp_congestion_window(const struct tcp_hot *hot, uint32_t mss);
+/* ---- tcp_ack.c ---- */
+
+/* An acceptable acknowledgement of a connection with an extension: scoreboard, round-trip time,
+ * loss detection, recovery, congestion window; moves snd_una. */
+void tcp_take_ack(struct net *net, uint32_t conn, const struct tcp_segment *segment,
+                  const struct tcp_options *options, struct net_events *events);
+/* Whether the peer acknowledges a transmission of the record before its last one: its timestamp
+ * echo is older than that. */
+static inline bool tcp_news_is_original(const struct tcp_ack_news *news,
+                                        const struct tcp_sent *record)
+{
+    uint32_t age_us = news->now_us - record->sent_at_us;
+    uint32_t sent_ms = (uint32_t)((news->now_ns / NS_PER_US - age_us) / (NS_PER_MS / NS_PER_US));
+    return news->has_echo && seq_is_before(news->echo_ms, sent_ms);
+}
+/* After records were judged: starts a recovery for what is newly lost, unless one goes on or a
+ * timeout is being repaired; gives the window of the recovery that goes on. pipe_before is that of
+ * before the event, delivered what the event delivered. */
+void tcp_judge_loss(struct net *net, uint32_t conn, uint32_t pipe_before, uint32_t delivered,
+                    enum tcp_ack_safety safety);
 
 #endif

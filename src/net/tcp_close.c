@@ -38,6 +38,7 @@ void tcp_die(struct net *net, uint32_t conn, enum net_close_why why)
     net_count(net, closed_metrics[why]);
     if (row->hot != TCP_HOT_NONE) {
         tcp_references_lost(net, conn);
+        tcp_sent_drop(net, tcp_hot_of(net, row));
         tcp_reorder_drop(net, tcp_hot_of(net, row));
         tcp_hot_give(net, conn);
     }

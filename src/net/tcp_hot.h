@@ -15,6 +15,7 @@
 
 #include "tcp_cubic.h"
 #include "tcp_prr.h"
+#include "tcp_rack.h"
 #include "tcp_row.h"
 
 /* Octets of a blob in sequence space. Immutable from tcp_send() to the acknowledgement. */
@@ -42,57 +43,70 @@ static_assert(sizeof(struct tcp_range) == 32, "docs/LIMITS.md counts on 32 octet
 
 #define TCP_RANGES_MAX 16u /* a connection; CVE-2018-5390 */
 
-#define TCP_HOT_FIN_QUEUED 0x01u   /* tcp_close() was called; FIN stands at snd_end */
-#define TCP_HOT_DIRTY 0x02u        /* on the list of tcp_flush() */
-#define TCP_HOT_REFUSED 0x04u      /* tcp_send() said ERROR_LIMIT: a NET_SENT is owed */
-#define TCP_HOT_RECOVERING 0x08u   /* RFC 6582, until snd_una passes recover */
-#define TCP_HOT_PERSISTING 0x10u   /* resend_at_ns is the persist timer's */
-#define TCP_HOT_TIMING 0x20u       /* timed_seq is being timed: RFC 6298 3, without timestamps */
-#define TCP_HOT_PEER_FIN 0x40u     /* a FIN waits at peer_fin_seq behind a gap */
-#define TCP_HOT_CWR 0x80u          /* the next segment with new octets says CWR: RFC 3168 6.1.2 */
+#define TCP_HOT_FIN_QUEUED 0x01u /* tcp_close() was called; FIN stands at snd_end */
+#define TCP_HOT_DIRTY 0x02u      /* on the list of tcp_flush() */
+#define TCP_HOT_REFUSED 0x04u    /* tcp_send() said ERROR_LIMIT: a NET_SENT is owed */
+#define TCP_HOT_RECOVERING 0x08u /* from a loss, until snd_una passes recover */
+#define TCP_HOT_PERSISTING 0x10u /* resend_at_ns is the persist timer's */
+#define TCP_HOT_PEER_FIN 0x40u   /* a FIN waits at peer_fin_seq behind a gap */
+#define TCP_HOT_CWR 0x80u        /* the next segment with new octets says CWR: RFC 3168 6.1.2 */
+
+#define TCP_SENDER_OWN_RECORD 0x01u   /* its own record of the scoreboard is in use */
+#define TCP_SENDER_RESEND_NOW 0x02u   /* the next LOST record goes whatever cwnd says */
+#define TCP_SENDER_PROBE_ARMED 0x04u  /* rack_at_ns is the tail probe's, not the reorder timer's */
+#define TCP_SENDER_NEWLY_LOST 0x20u   /* a record was marked LOST and this was not judged yet */
+#define TCP_SENDER_RESENT 0x40u       /* something in flight was sent more than once */
+#define TCP_SENDER_THIN 0x08u         /* few in flight at a timeout: the next grows evenly */
 
 #define TCP_NEVER UINT64_MAX
 
 struct tcp_hot {
     /* line 0: every acknowledgement and every transmission */
+    uint64_t resend_at_ns; /* retransmission, persist or SYN timer; TCP_NEVER = off */
     uint32_t conn;
     uint32_t snd_una;
-    uint32_t send_at; /* next to transmit; a timeout moves it back to snd_una, not row.snd_nxt */
     uint32_t snd_end; /* past the last octet queued, FIN not counted */
-    uint32_t cwnd;
-    uint32_t ssthresh;
-    uint32_t recover;
+    uint32_t cwnd;    /* against pipe, tcp_pipe() */
     uint32_t snd_wl1;
     uint32_t snd_wl2;
     uint32_t reference_head; /* covers snd_una; POOL_NONE = nothing queued */
     uint32_t reference_tail;
-    uint32_t reference_at; /* where segment_fill() last stopped; a hint within the list */
-    uint64_t resend_at_ns; /* retransmission, persist or SYN timer; TCP_NEVER = off */
-    uint32_t iss; /* SYN_SENT only */
-    uint16_t dup_acks;
-    uint8_t flags; /* TCP_HOT_* */
-    uint8_t tries; /* expiries in a row of resend_at_ns: the backoff */
+    uint32_t sent_head; /* records of the scoreboard, tcp_sent.h; POOL_NONE = nothing in flight */
+    uint32_t sent_tail;
+    uint32_t sacked; /* octets of records so marked; without SACK what duplicates stand for */
+    uint32_t lost;
+    uint16_t sent_count;
+    uint16_t dup_acks; /* without SACK: since snd_una moved or recovery began */
+    uint8_t flags;     /* TCP_HOT_* */
+    uint8_t sender;    /* TCP_SENDER_* */
+    uint8_t tries;     /* expiries in a row of resend_at_ns: the backoff */
+    uint8_t spare_0;
 
     /* line 1: timers and measurement */
     uint64_t quiet_at_ns;    /* last queueing, sending or reordering; parking waits from here */
     uint64_t progress_at_ns; /* since when nothing was acknowledged: the user timeout */
     uint64_t orphan_at_ns;   /* FIN_WAIT_2 ends; TCP_NEVER = off */
-    uint64_t timed_at_ns;
-    uint32_t timed_seq;
-    uint32_t srtt_us; /* 0 = not measured yet */
+    uint64_t rack_at_ns;     /* tail probe or reorder timer (RFC 8985), never both */
+    uint32_t reference_at;   /* where segment_fill() last stopped; a hint within the list */
+    uint32_t srtt_us;        /* 0 = not measured yet */
     uint32_t rttvar_us;
+    uint32_t rto_us; /* without backoff */
+    uint32_t ssthresh;
+    uint32_t recover;     /* last sequence number sent when the loss was noticed */
     uint32_t snd_wnd_max; /* largest window ever offered: silly window avoidance */
-    uint32_t bytes_acked; /* since cwnd last grew, congestion avoidance */
-    uint32_t rto_us;      /* without backoff */
-    uint32_t ssthresh_undo; /* goes with cwnd_undo */
-    uint32_t spare_2;
+    uint32_t sacked_segments;
 
-    /* line 2: receiving out of order */
+    /* line 2: receiving out of order, and loss detection */
     uint32_t range_head;
     uint32_t range_count;
-    uint32_t peer_fin_seq;
-    uint32_t spare_3;
-    uint8_t reserve[48]; /* SACK scoreboard, RACK: the next version's */
+    union {
+        uint32_t peer_fin_seq;
+        uint32_t iss; /* SYN_SENT only */
+    };
+    struct tcp_rack rack;
+    uint8_t reserve[8];
+    uint32_t ssthresh_undo; /* goes with cwnd_undo */
+    uint32_t bytes_acked;   /* since cwnd last grew, congestion avoidance of NewReno */
 
     /* line 3: congestion control, written by tcp_congestion.c alone */
     struct tcp_cubic cubic;

@@ -144,29 +144,6 @@ static bool is_ack_in_window(const struct net *net, const struct tcp_row *row, u
     return !seq_is_after(ack, row->snd_nxt) && !seq_is_before(ack, first);
 }
 
-/* Prefers our own clock, which is finer, where no octet timed was sent twice. A backed-off timeout
- * stands until there is a sample (RFC 6298 section 5, last paragraphs: Karn). */
-static void sample_rtt(struct net *net, const struct tcp_row *row, struct tcp_hot *hot,
-                       const struct tcp_segment *segment, const struct tcp_options *options)
-{
-    if ((hot->flags & TCP_HOT_TIMING) != 0) {
-        if (seq_is_before(segment->ack, hot->timed_seq))
-            return;
-        hot->flags &= (uint8_t)~TCP_HOT_TIMING;
-        hot->tries = 0;
-        tcp_rtt_sample(hot, (uint32_t)((net->now_ns - hot->timed_at_ns) / NS_PER_US));
-        return;
-    }
-    if (!options->has_timestamps || options->ts_echo == 0)
-        return;
-    struct tcp_key key = tcp_row_key(row);
-    uint32_t rtt_ms = tcp_timestamp(net, &key) - options->ts_echo;
-    if (rtt_ms > TCP_RTO_US_MAX / 1000)
-        return;
-    hot->tries = 0;
-    tcp_rtt_sample(hot, rtt_ms * 1000);
-}
-
 static void take_window(struct net *net, struct tcp_row *row, struct tcp_hot *hot,
                         const struct tcp_segment *segment)
 {
@@ -185,55 +162,8 @@ static void take_window(struct net *net, struct tcp_row *row, struct tcp_hot *ho
     hot->flags &= (uint8_t)~TCP_HOT_PERSISTING;
     hot->tries = 0;
     hot->resend_at_ns = TCP_NEVER;
-    hot->send_at = hot->snd_una; /* the probe's octet, unless it was taken */
+    tcp_sent_lose_all(net, hot); /* the probe's octet, unless it was taken */
     hot->progress_at_ns = net->now_ns;
-}
-
-/* RFC 5681 section 2, the definition of a duplicate. */
-static bool is_duplicate_ack(const struct tcp_row *row, const struct tcp_hot *hot,
-                             const struct tcp_segment *segment)
-{
-    return segment->ack == hot->snd_una && row->snd_nxt != hot->snd_una &&
-           tcp_segment_length(segment) == 0 && segment->window == row->snd_wnd &&
-           (hot->flags & TCP_HOT_PERSISTING) == 0;
-}
-
-static void acknowledge(struct net *net, uint32_t conn, const struct tcp_segment *segment,
-                        struct net_events *events)
-{
-    struct tcp_row *row = &net->rows[conn];
-    struct tcp_hot *hot = tcp_hot_of(net, row);
-    uint32_t mss = tcp_segment_room(row);
-    enum tcp_reaction reaction = tcp_congestion_acked(hot, segment->ack, row->snd_nxt, mss);
-    hot->snd_una = segment->ack;
-    hot->send_at = seq_later(hot->send_at, hot->snd_una);
-    hot->progress_at_ns = net->now_ns;
-    hot->quiet_at_ns = net->now_ns;
-    if (hot->snd_una == tcp_stream_end(hot))
-        hot->flags &= (uint8_t)~TCP_HOT_PERSISTING;
-    if ((hot->flags & TCP_HOT_PERSISTING) == 0)
-        hot->resend_at_ns = TCP_NEVER; /* RFC 6298 5.2, 5.3: off, or from now */
-    tcp_references_acked(net, conn, segment->ack);
-    if (reaction == TCP_REACT_RESEND_FIRST)
-        tcp_transmit_first(net, conn);
-    if (row->snd_nxt != hot->snd_una && hot->resend_at_ns == TCP_NEVER)
-        hot->resend_at_ns = net->now_ns + tcp_rto_ns(hot);
-    if ((hot->flags & TCP_HOT_REFUSED) != 0 &&
-        tcp_queued_bytes(net, conn) <= net->options.send_bytes_max / 2) {
-        hot->flags &= (uint8_t)~TCP_HOT_REFUSED;
-        net_event_add(events, (struct net_event){.kind = NET_SENT, .conn = conn});
-    }
-}
-
-static void count_duplicate(struct net *net, uint32_t conn)
-{
-    struct tcp_row *row = &net->rows[conn];
-    struct tcp_hot *hot = tcp_hot_of(net, row);
-    if (tcp_congestion_duplicate(hot, row->snd_nxt, tcp_segment_room(row)) !=
-        TCP_REACT_RESEND_FIRST)
-        return;
-    net_count(net, METRIC_TCP_FAST_RETRANSMITS);
-    tcp_transmit_first(net, conn);
 }
 
 static enum step take_ack(struct net *net, uint32_t conn, const struct tcp_segment *segment,
@@ -252,18 +182,12 @@ static enum step take_ack(struct net *net, uint32_t conn, const struct tcp_segme
             row->snd_wnd = segment->window;
         return STEP_ON;
     }
-    bool is_duplicate = is_duplicate_ack(row, hot, segment);
-    if (seq_is_after(segment->ack, hot->snd_una)) {
-        sample_rtt(net, row, hot, segment, &arrival->options);
-        acknowledge(net, conn, segment, events);
-    } else if (is_duplicate) {
-        count_duplicate(net, conn);
-    }
+    tcp_take_ack(net, conn, segment, &arrival->options, events);
     if (!seq_is_before(segment->ack, hot->snd_una))
         take_window(net, row, hot, segment);
     bool is_fin_acked =
         (hot->flags & TCP_HOT_FIN_QUEUED) != 0 && hot->snd_una == tcp_stream_end(hot);
-    if (hot->send_at != tcp_stream_end(hot))
+    if (hot->lost != 0 || row->snd_nxt != tcp_stream_end(hot))
         tcp_mark_dirty(net, conn);
     tcp_timer_update(net, conn);
     if (IS_UNLIKELY(is_fin_acked))

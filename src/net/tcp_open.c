@@ -339,7 +339,7 @@ void tcp_transmit_syn(struct net *net, uint32_t conn)
     if (row->snd_nxt != hot->iss)
         net_count(net, METRIC_TCP_RETRANSMITS);
     row->snd_nxt = hot->iss + 1;
-    hot->timed_at_ns = net->now_ns;
+    hot->rack.xmit_us = tcp_now_us(net);
     hot->resend_at_ns = net->now_ns + tcp_rto_ns(hot);
     hot->tries++;
     tcp_timer_update(net, conn);
@@ -406,10 +406,9 @@ static void establish(struct net *net, uint32_t conn, struct net_events *events)
     struct tcp_row *row = &net->rows[conn];
     struct tcp_hot *hot = tcp_hot_of(net, row);
     if (hot->tries == 1) /* Karn: one SYN, one answer */
-        tcp_rtt_sample(hot, (uint32_t)((net->now_ns - hot->timed_at_ns) / NS_PER_US));
+        tcp_rtt_sample(hot, tcp_now_us(net) - hot->rack.xmit_us);
     row->flags &= (uint8_t)~TCP_ROW_CROSSED;
     hot->snd_una = row->snd_nxt;
-    hot->send_at = row->snd_nxt;
     hot->snd_wl1 = row->rcv_nxt - 1;
     hot->snd_wl2 = row->snd_nxt;
     hot->snd_wnd_max = tcp_send_window(row);

@@ -1,16 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Sending. What may go is decided from four numbers of a connection:
+ * Sending. What goes next is decided by the scoreboard (tcp_sent.h):
  *
- *     snd_una        send_at       row.snd_nxt                snd_end (+1 with FIN)
- *        |--- sent ----|---- sent, ----|------ never sent --------|
- *                      | to be resent  |
- *                                            limit: the peer's window and cwnd
+ *     snd_una                       row.snd_nxt                snd_end (+1 with FIN)
+ *        |--- in flight: records -----|------ never sent --------|
+ *         first what is LOST, then              new octets
+ *         while pipe has room below cwnd        and within the peer's window
  *
- * A timeout moves send_at back to snd_una and the stretch goes again as windows allow; row.snd_nxt
- * never moves back. A packet is built from references at each transmission (segment_fill), so
- * nothing waits in one. Every segment carries the newest acknowledgement. Nagle is off.
- * RFC 9293 3.8, RFC 7323, RFC 5681 for cwnd. */
+ * row.snd_nxt never moves back. A packet is built from references at each transmission
+ * (segment_fill), so nothing waits in one. Every segment carries the newest acknowledgement. Nagle
+ * is off. RFC 9293 3.8, RFC 7323, RFC 6675 for pipe. */
 #include "tcp.h"
 
 /* ---- references ---- */
@@ -221,27 +220,26 @@ void tcp_owe_ack(struct net *net, uint32_t conn)
     net->tcp->owed[net->tcp->owed_count++] = conn;
 }
 
-/* Bookkeeping after [seq, seq + size) left, of which anything before row.snd_nxt left before. */
+/* Bookkeeping after [seq, seq + size) left. */
 static void note_sent(struct net *net, uint32_t conn, uint32_t seq, uint32_t size)
 {
     struct tcp_row *row = &net->rows[conn];
     struct tcp_hot *hot = tcp_hot_of(net, row);
+    row->flags &= (uint8_t)~TCP_ROW_ACK_OWED;
     hot->quiet_at_ns = net->now_ns;
-    if (size == 0)
-        return;
-    if (seq_is_before(seq, row->snd_nxt)) {
-        hot->flags &= (uint8_t)~TCP_HOT_TIMING; /* Karn: RFC 6298 3 */
-        net_count(net, METRIC_TCP_RETRANSMITS);
-        trace_add(net->options.trace, net->now_ns, net_handle(net, conn), TRACE_TCP_RETRANSMIT,
-                  seq - hot->snd_una, hot->tries);
-    } else if ((hot->flags & TCP_HOT_TIMING) == 0) {
-        hot->flags |= TCP_HOT_TIMING;
-        hot->timed_seq = seq + size;
-        hot->timed_at_ns = net->now_ns;
-    }
+    tcp_congestion_sent(hot, size);
     if (row->snd_nxt == hot->snd_una)
         hot->progress_at_ns = net->now_ns; /* the first in flight starts the user timeout */
-    row->snd_nxt = seq_later(row->snd_nxt, seq + size);
+    if (!seq_is_before(seq, row->snd_nxt))
+        return;
+    net_count(net, METRIC_TCP_RETRANSMITS);
+    trace_add(net->options.trace, net->now_ns, net_handle(net, conn), TRACE_TCP_RETRANSMIT,
+              seq - hot->snd_una, hot->tries);
+}
+
+static bool ends_with_fin(const struct tcp_hot *hot, uint32_t end)
+{
+    return end == hot->snd_end && (hot->flags & TCP_HOT_FIN_QUEUED) != 0;
 }
 
 /* RFC 3168 6.1.5, 6.1.6: only octets that leave for the first time, and no probes, may be marked on
@@ -268,10 +266,9 @@ bool tcp_transmit(struct net *net, uint32_t conn, uint32_t seq, uint32_t size)
     uint8_t *at = net_packet_begin(net, row, &packet);
     if (at == NULL)
         return false;
-    bool is_last = seq + size == hot->snd_end;
-    bool has_fin = is_last && (hot->flags & TCP_HOT_FIN_QUEUED) != 0;
+    bool has_fin = ends_with_fin(hot, seq + size);
     struct tcp_stretch stretch = {.seq = seq, .size = size, .flags = TCP_ACK};
-    if (is_last && size != 0)
+    if (seq + size == hot->snd_end && size != 0)
         stretch.flags |= TCP_PSH;
     if (has_fin)
         stretch.flags |= TCP_FIN;
@@ -280,65 +277,147 @@ bool tcp_transmit(struct net *net, uint32_t conn, uint32_t seq, uint32_t size)
     uint8_t *end = write_open_header(net, conn, at, &stretch);
     segment_fill(net, conn, seq, end, size);
     net_packet_send(net, &packet, (uint32_t)(end - at) + size);
-    row->flags &= (uint8_t)~TCP_ROW_ACK_OWED;
     note_sent(net, conn, seq, size + has_fin);
     return true;
 }
 
-void tcp_transmit_first(struct net *net, uint32_t conn)
+bool tcp_transmit_new(struct net *net, uint32_t conn, uint32_t size)
 {
     struct tcp_row *row = &net->rows[conn];
     struct tcp_hot *hot = tcp_hot_of(net, row);
-    uint32_t sent = seq_earlier(row->snd_nxt, hot->snd_end) - hot->snd_una;
+    uint32_t seq = row->snd_nxt;
+    if (!tcp_transmit(net, conn, seq, size))
+        return false;
+    size += ends_with_fin(hot, seq + size);
+    tcp_sent_add(net, hot, seq, size);
+    row->snd_nxt = seq + size;
+    return true;
+}
+
+/* How many new octets fill up the last segment in flight when it is sent again: those of a window
+ * probe go with what the window now takes. */
+static uint32_t new_behind(const struct tcp_row *row, const struct tcp_hot *hot, uint32_t seq,
+                           uint32_t size)
+{
+    uint32_t end = seq + size;
+    if (end != row->snd_nxt || seq_is_after(end, hot->snd_end))
+        return 0;
+    uint32_t limit = hot->snd_una + tcp_send_window(row);
+    uint32_t window = seq_is_after(limit, end) ? limit - end : 0;
+    uint32_t more = hot->snd_end - end;
+    uint32_t room = tcp_segment_room(row) - size;
+    more = more < window ? more : window;
+    return more < room ? more : room;
+}
+
+bool tcp_transmit_again(struct net *net, uint32_t conn, uint32_t index)
+{
+    struct tcp_row *row = &net->rows[conn];
+    struct tcp_hot *hot = tcp_hot_of(net, row);
+    struct tcp_sent *record = &net->tcp->sents[index];
     uint32_t room = tcp_segment_room(row);
-    uint32_t size = sent < room ? sent : room;
-    if (!tcp_transmit(net, conn, hot->snd_una, size))
-        return;
-    uint32_t end = hot->snd_una + size;
-    if (end == hot->snd_end)
-        end = tcp_stream_end(hot);
-    hot->send_at = seq_later(hot->send_at, end);
+    bool is_lost = (record->flags & TCP_SENT_LOST) != 0;
+    uint8_t part = 0;
+    if (is_lost)
+        tcp_sent_join_lost(net, hot, index, room);
+    uint32_t size = seq_earlier(tcp_sent_end(record), hot->snd_end) - record->seq;
+    if (size > room) {
+        part = tcp_sent_cut(net, hot, index, room) ? 0 : TCP_SENT_PART;
+        size = room;
+    } else if (is_lost) {
+        size += new_behind(row, hot, record->seq, size);
+    }
+    if (!tcp_transmit(net, conn, record->seq, size))
+        return false;
+    tcp_sent_again(net, hot, index, part);
+    uint32_t end = record->seq + size + ends_with_fin(hot, record->seq + size);
+    if (seq_is_after(end, row->snd_nxt)) {
+        record->size = end - record->seq;
+        row->snd_nxt = end;
+    }
+    return true;
 }
 
 /* ---- as much as windows allow ---- */
-
-/* How many sequence numbers past send_at may be sent now; the FIN is held to the peer's window
- * only. */
-static uint32_t sendable(const struct tcp_row *row, const struct tcp_hot *hot)
-{
-    uint32_t flight = hot->send_at - hot->snd_una;
-    uint32_t window = tcp_send_window(row);
-    uint32_t cwnd = tcp_congestion_window(hot, tcp_segment_room(row));
-    uint32_t limit = window < cwnd ? window : cwnd;
-    return limit > flight ? limit - flight : 0;
-}
-
-/* The size of the next segment, FIN not counted; UINT32_MAX = send nothing. RFC 9293 3.8.6.2.1:
- * full segments, or all there is, or half the largest window ever seen. */
-static uint32_t next_size(const struct tcp_row *row, const struct tcp_hot *hot)
-{
-    uint32_t pending = hot->snd_end - hot->send_at;
-    uint32_t room = tcp_segment_room(row);
-    uint32_t allowed = sendable(row, hot);
-    if (seq_is_after(hot->send_at, hot->snd_end)) /* FIN is out */
-        return UINT32_MAX;
-    if (pending == 0) {
-        bool has_fin = (hot->flags & TCP_HOT_FIN_QUEUED) != 0;
-        uint32_t flight = hot->send_at - hot->snd_una;
-        return has_fin && tcp_send_window(row) > flight ? 0 : UINT32_MAX;
-    }
-    uint32_t size = pending < room ? pending : room;
-    if (size <= allowed)
-        return size;
-    if (allowed >= hot->snd_wnd_max / 2 && allowed > 0 && allowed < room)
-        return allowed;
-    return UINT32_MAX;
-}
 
 static void arm_resend(struct net *net, struct tcp_hot *hot, uint64_t after_ns)
 {
     if (hot->resend_at_ns == TCP_NEVER)
         hot->resend_at_ns = net->now_ns + after_ns;
+}
+
+/* The first in flight may always go when it is lost: a peer that took its window back must still
+ * hear from us (RFC 9293 3.8.6). */
+static bool may_send_again(const struct net *net, const struct tcp_row *row,
+                           const struct tcp_hot *hot, uint32_t index)
+{
+    const struct tcp_sent *record = &net->tcp->sents[index];
+    uint32_t room = tcp_segment_room(row);
+    uint32_t size = record->size < room ? record->size : room;
+    if (index != hot->sent_head &&
+        seq_is_after(record->seq + size, hot->snd_una + tcp_send_window(row)))
+        return false;
+    uint32_t pipe = tcp_pipe(row, hot);
+    return (hot->sender & TCP_SENDER_RESEND_NOW) != 0 || pipe == 0 || pipe + size <= hot->cwnd;
+}
+
+/* False when no packet was to be had. */
+static bool send_lost(struct net *net, uint32_t conn)
+{
+    struct tcp_row *row = &net->rows[conn];
+    struct tcp_hot *hot = tcp_hot_of(net, row);
+    uint32_t index = tcp_sent_find_lost(net, hot->sent_head);
+    while (index != POOL_NONE) {
+        if (!may_send_again(net, row, hot, index)) {
+            tcp_congestion_used_up(hot, row->snd_nxt);
+            return true;
+        }
+        if (!tcp_transmit_again(net, conn, index))
+            return false;
+        hot->sender &= (uint8_t)~TCP_SENDER_RESEND_NOW;
+        if (index == hot->sent_head && (hot->flags & TCP_HOT_PERSISTING) == 0)
+            hot->resend_at_ns = net->now_ns + tcp_rto_ns(hot);
+        index = tcp_sent_find_lost(net, net->tcp->sents[index].next);
+    }
+    return true;
+}
+
+/* The size of the next segment of new octets, FIN not counted; UINT32_MAX = send nothing. RFC 9293
+ * 3.8.6.2.1: full segments, or all there is, or half the largest window ever seen. The FIN is held
+ * to the peer's window only. */
+static uint32_t next_size(const struct tcp_row *row, struct tcp_hot *hot)
+{
+    uint32_t flight = row->snd_nxt - hot->snd_una;
+    uint32_t window = tcp_send_window(row) > flight ? tcp_send_window(row) - flight : 0;
+    if (seq_is_after(row->snd_nxt, hot->snd_end)) /* FIN is out */
+        return UINT32_MAX;
+    uint32_t pending = hot->snd_end - row->snd_nxt;
+    if (pending == 0)
+        return (hot->flags & TCP_HOT_FIN_QUEUED) != 0 && window > 0 ? 0 : UINT32_MAX;
+    uint32_t room = tcp_segment_room(row);
+    uint32_t size = pending < room ? pending : room;
+    uint32_t pipe = tcp_pipe(row, hot);
+    if (size > window) {
+        bool is_half = window > 0 && window >= hot->snd_wnd_max / 2;
+        if (!is_half)
+            return UINT32_MAX;
+        size = window;
+    }
+    if (pipe + size <= hot->cwnd || pipe == 0)
+        return size;
+    tcp_congestion_used_up(hot, row->snd_nxt);
+    return UINT32_MAX;
+}
+
+static bool send_new(struct net *net, uint32_t conn)
+{
+    struct tcp_row *row = &net->rows[conn];
+    struct tcp_hot *hot = tcp_hot_of(net, row);
+    uint32_t size;
+    while ((size = next_size(row, hot)) != UINT32_MAX)
+        if (!tcp_transmit_new(net, conn, size))
+            return false;
+    return true;
 }
 
 /* What wakes this connection next, now that nothing more can go. */
@@ -350,7 +429,7 @@ static void arm_after_output(struct net *net, uint32_t conn, bool is_refused)
         arm_resend(net, hot, tcp_rto_ns(hot)); /* RFC 6298 5.1 */
     else if (is_refused)
         arm_resend(net, hot, TCP_REFUSED_RETRY_NS);
-    else if (hot->send_at != tcp_stream_end(hot) && hot->resend_at_ns == TCP_NEVER) {
+    else if (row->snd_nxt != tcp_stream_end(hot) && hot->resend_at_ns == TCP_NEVER) {
         /* RFC 9293 3.8.6.1: the window is shut, and only a probe may learn that it opened. */
         hot->flags |= TCP_HOT_PERSISTING;
         hot->tries = 0;
@@ -367,17 +446,10 @@ void tcp_output(struct net *net, uint32_t conn)
     if (hot == NULL || row->state == TCP_SYN_SENT)
         return;
     hot->flags &= (uint8_t)~TCP_HOT_DIRTY;
-    bool is_refused = false;
-    uint32_t size;
-    while (!is_refused && (size = next_size(row, hot)) != UINT32_MAX) {
-        uint32_t seq = hot->send_at;
-        if (tcp_transmit(net, conn, seq, size))
-            hot->send_at =
-                seq + size + (seq + size == hot->snd_end && (hot->flags & TCP_HOT_FIN_QUEUED) != 0);
-        else
-            is_refused = true;
-    }
-    arm_after_output(net, conn, is_refused);
+    bool is_sent = hot->lost == 0 || send_lost(net, conn);
+    if (is_sent && hot->lost == 0)
+        is_sent = send_new(net, conn);
+    arm_after_output(net, conn, !is_sent);
 }
 
 /* ---- the queue ---- */

@@ -40,7 +40,6 @@ struct tcp_hot *tcp_unpark(struct net *net, uint32_t conn)
     *hot = (struct tcp_hot){
         .conn = conn,
         .snd_una = row->snd_nxt,
-        .send_at = row->snd_nxt,
         .snd_end = row->snd_nxt,
         .snd_wl1 = row->rcv_nxt - 1, /* the next segment in the window sets the window */
         .snd_wl2 = row->snd_nxt,
@@ -48,9 +47,12 @@ struct tcp_hot *tcp_unpark(struct net *net, uint32_t conn)
         .reference_head = POOL_NONE,
         .reference_tail = POOL_NONE,
         .reference_at = POOL_NONE,
+        .sent_head = POOL_NONE,
+        .sent_tail = POOL_NONE,
         .range_head = POOL_NONE,
         .resend_at_ns = TCP_NEVER,
         .orphan_at_ns = TCP_NEVER,
+        .rack_at_ns = TCP_NEVER,
         .quiet_at_ns = net->now_ns,
         .progress_at_ns = net->now_ns,
         .srtt_us = tcp_us_of_log(row->srtt),
@@ -79,6 +81,7 @@ void tcp_hot_give(struct net *net, uint32_t conn)
     struct tcp_row *row = &net->rows[conn];
     struct tcp_hot *hot = tcp_hot_of(net, row);
     ASSERT(hot->reference_head == POOL_NONE);
+    ASSERT(hot->sent_head == POOL_NONE);
     ASSERT(hot->range_head == POOL_NONE);
     hot->flags = 0; /* what the dirty list may still name is passed over */
     wheel_disarm(&net->tcp->wheel, row->hot);
@@ -148,9 +151,9 @@ static bool hot_is_valid(const struct net *net, uint32_t index)
     const struct tcp_row *row = &net->rows[hot->conn];
     return pool_is_live(&net->pool, hot->conn) && row->hot == index && row->state != TCP_FREE &&
            wheel_is_armed(&net->tcp->wheel, index) &&
-           !seq_is_after(hot->snd_una, hot->send_at) && !seq_is_after(hot->send_at, row->snd_nxt) &&
            !seq_is_after(row->snd_nxt, tcp_stream_end(hot)) &&
-           (row->state == TCP_SYN_SENT || references_are_valid(net, hot)) &&
+           (row->state == TCP_SYN_SENT ||
+            (references_are_valid(net, hot) && tcp_sent_is_valid(net, hot))) &&
            ranges_are_valid(net, hot, row->rcv_nxt);
 }
 

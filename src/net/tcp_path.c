@@ -50,17 +50,16 @@ static bool lower_mss(struct net *net, uint32_t conn, uint32_t mss)
     return true;
 }
 
-/* Everything in flight goes again in segments that fit. The window stays: nothing says that there
- * was congestion. */
+/* What in flight is too large goes again in segments that fit. The window stays: nothing says that
+ * there was congestion. */
 static void resend_smaller(struct net *net, uint32_t conn)
 {
     const struct tcp_row *row = &net->rows[conn];
     struct tcp_hot *hot = tcp_hot_of(net, row);
     if (hot == NULL || row->snd_nxt == hot->snd_una || (hot->flags & TCP_HOT_PERSISTING) != 0)
         return;
-    hot->flags &= (uint8_t)~TCP_HOT_TIMING;
-    hot->send_at = hot->snd_una;
-    tcp_transmit_first(net, conn);
+    tcp_sent_lose_large(net, hot, tcp_segment_room(row));
+    hot->sender |= TCP_SENDER_RESEND_NOW;
     tcp_mark_dirty(net, conn);
 }
 

@@ -67,6 +67,7 @@ void tcp_timer_update(struct net *net, uint32_t conn)
     if (quiet_at_ns <= net->now_ns)
         quiet_at_ns = net->now_ns + TCP_QUIET_NS; /* looked at, and not to be parked yet */
     uint64_t due_ns = earlier(quiet_at_ns, earlier(hot->resend_at_ns, hot->orphan_at_ns));
+    due_ns = earlier(due_ns, hot->rack_at_ns);
     wheel_arm(&net->tcp->wheel, row->hot, due_ns);
 }
 
@@ -99,23 +100,27 @@ static void syn_expired(struct net *net, uint32_t conn, struct tcp_hot *hot)
 }
 
 /* RFC 9293 3.8.6.1: one octet past the window, or what a window too small for a segment allows. */
-static void persist_expired(struct net *net, uint32_t conn, struct tcp_hot *hot)
+static bool transmit_probe(struct net *net, uint32_t conn)
 {
     const struct tcp_row *row = &net->rows[conn];
-    uint32_t pending = seq_is_after(hot->snd_end, hot->snd_una) ? hot->snd_end - hot->snd_una : 0;
+    const struct tcp_hot *hot = tcp_hot_of(net, row);
+    if (hot->sent_head != POOL_NONE)
+        return tcp_transmit_again(net, conn, hot->sent_head);
+    uint32_t pending = hot->snd_end - hot->snd_una;
     uint32_t size = tcp_send_window(row) > 1 ? tcp_send_window(row) : 1;
     if (size > pending)
         size = pending;
     if (size > tcp_segment_room(row))
         size = tcp_segment_room(row);
+    return tcp_transmit_new(net, conn, size);
+}
+
+static void persist_expired(struct net *net, uint32_t conn, struct tcp_hot *hot)
+{
     if (hot->tries < UINT8_MAX)
         hot->tries++;
     hot->resend_at_ns = net->now_ns + tcp_rto_ns(hot);
-    uint32_t end = hot->snd_una + size;
-    if (end == hot->snd_end)
-        end = tcp_stream_end(hot);
-    if (tcp_transmit(net, conn, hot->snd_una, size))
-        hot->send_at = seq_later(hot->send_at, end);
+    (void)transmit_probe(net, conn);
     net_count(net, METRIC_TCP_PERSIST_PROBES);
 }
 
@@ -125,13 +130,21 @@ static void retransmission_expired(struct net *net, uint32_t conn, struct tcp_ho
     const struct tcp_row *row = &net->rows[conn];
     net_count(net, METRIC_TCP_TIMEOUTS);
     tcp_path_timeout(net, conn, hot->tries + 1u);
-    tcp_congestion_timeout(hot, row->snd_nxt, tcp_segment_room(row));
+    struct tcp_flight flight = tcp_flight_of(net, row, tcp_pipe(row, hot));
+    tcp_congestion_expired(hot, &flight);
     if (hot->tries < UINT8_MAX)
         hot->tries++;
-    hot->flags &= (uint8_t)~TCP_HOT_TIMING;
-    hot->send_at = hot->snd_una;
     hot->resend_at_ns = TCP_NEVER;
-    tcp_transmit_first(net, conn);
+    hot->rack_at_ns = TCP_NEVER;
+    hot->sender |= TCP_SENDER_RESEND_NOW;
+    hot->dup_acks = 0;
+    if ((row->flags & TCP_ROW_SACK) != 0) {
+        tcp_sent_renege(net, hot);
+        tcp_rack_expired(net, hot);
+        hot->sender &= (uint8_t)~TCP_SENDER_NEWLY_LOST;
+    } else {
+        tcp_sent_lose_all(net, hot);
+    }
     tcp_output(net, conn);
 }
 
@@ -157,6 +170,17 @@ static void resend_expired(struct net *net, uint32_t conn)
         retransmission_expired(net, conn, hot);
 }
 
+/* RFC 8985 6.2 step 5: what was suspected may be lost by now. */
+static void reorder_expired(struct net *net, uint32_t conn)
+{
+    const struct tcp_row *row = &net->rows[conn];
+    struct tcp_hot *hot = tcp_hot_of(net, row);
+    uint32_t pipe_before = tcp_pipe(row, hot);
+    tcp_rack_detect(net, hot);
+    tcp_judge_loss(net, conn, pipe_before, 0, TCP_ACK_UNSAFE);
+    tcp_output(net, conn);
+}
+
 static void timer_step(struct net *net, uint32_t index)
 {
     struct tcp_hot *hot = &net->tcp->hots[index];
@@ -171,6 +195,8 @@ static void timer_step(struct net *net, uint32_t index)
         resend_expired(net, conn);
     if (net->rows[conn].hot != index)
         return;
+    if (net->now_ns >= hot->rack_at_ns)
+        reorder_expired(net, conn);
     if (hot->range_count != 0 && net->now_ns - hot->quiet_at_ns >= TCP_RANGES_NS_MAX)
         tcp_reorder_drop(net, hot);
     if (net->now_ns - hot->quiet_at_ns >= TCP_QUIET_NS && tcp_can_park(net, conn))

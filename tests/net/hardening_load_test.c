@@ -280,6 +280,7 @@ static void invented_duplicates(void **state)
     (void)state;
     script_open(&script);
     script.options.send_bytes_max = 200000;
+    script.options.congestion = NET_NEWRENO; /* CUBIC's price is three tenths */
     script.window = 0xffff;
     start(1460);
     voice_use(&script, &evil);
