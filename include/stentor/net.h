@@ -199,7 +199,8 @@ struct net_usage {
 };
 struct net_usage net_usage(const struct net *net);
 
-/* Text forms of an IPv4 address. */
+/* Text forms of an address: dotted quad, or IPv6 as RFC 4291 section 2.2 allows and, written, RFC
+ * 5952 wants it (at most 39 characters). */
 MUST_USE bool net_address_parse(struct bytes text, struct net_address *address);
 /* One host of a link with that prefix can have it: no group, broadcast, loopback or "this" address
  * (RFC 1122 3.2.1.3). */
@@ -208,5 +209,10 @@ MUST_USE bool net_address_is_host(const struct net_address *address, uint32_t pr
 MUST_USE bool net_address_is_near(const struct net_address *one, const struct net_address *other,
                                   uint32_t prefix_bits);
 void net_address_write(const struct net_address *address, struct writer *into);
+/* "10.99.0.2/24", "2001:db8::2/64%7": an address one host can have, its prefix and perhaps a VLAN
+ * from 1 to 4094. */
+MUST_USE bool net_local_parse(struct bytes text, struct net_local *local);
+/* "10.99.0.1", "fe80::1%7". */
+MUST_USE bool net_router_parse(struct bytes text, struct net_router *router);
 
 #endif

@@ -7,6 +7,7 @@
  * What only the machine knows (is the interface there, is the port free) shows at start. */
 #include <arpa/inet.h>
 
+#include "addresses.h"
 #include "server_state.h"
 #include "stentor/jid.h"
 #include "stentor/text.h"
@@ -70,22 +71,10 @@ static void judge_device(struct judge *judge)
 
 static void judge_addresses(struct judge *judge)
 {
-    const struct config *config = judge->config;
-    uint32_t prefix = (uint32_t)config->net_prefix;
-    struct net_address address;
-    struct net_address gateway;
-    if (!net_address_parse(bytes_of_string(config->net_address), &address) ||
-        !net_address_is_host(&address, prefix))
-        object(judge, "net.address", config->net_address,
-               "an address one host can have on a link of net.prefix bits");
-    if (config->net_gateway[0] == '\0')
-        return;
-    if (!net_address_parse(bytes_of_string(config->net_gateway), &gateway) ||
-        !net_address_is_host(&gateway, prefix) ||
-        !net_address_is_near(&address, &gateway, prefix) ||
-        memcmp(&address, &gateway, sizeof address) == 0)
-        object(judge, "net.gateway", config->net_gateway,
-               "another host's address on the link of net.address and net.prefix");
+    struct net_options options = {0};
+    struct addresses_fault fault;
+    if (addresses_read(judge->config, &options, &fault) != ERROR_NONE)
+        object(judge, fault.option, fault.found, fault.expected);
 }
 
 /* None, or one a worker, each another. */

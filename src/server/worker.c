@@ -4,17 +4,14 @@
  * path: one pass over everything, each part bounded. */
 #include "worker.h"
 
+#include "addresses.h"
+
 #define WORKER_BLOBS 65535u
 #define WORKER_PARTIALS 16384u
 #define WORKER_NEGOTIATIONS 16384u
 #define WORKER_TRACE_EVENTS 65536u
 #define WORKER_REFERENCES_A_HOT 4u /* send references lent, for each extension */
 #define ARENA_SPARE (64u << 10)    /* alignment between what is taken from the arena */
-
-static enum error address_read(const char *text, struct net_address *address)
-{
-    return net_address_parse(bytes_of_string(text), address) ? ERROR_NONE : ERROR_INVALID;
-}
 
 static enum error net_options_fill(struct worker *worker, struct net_options *options)
 {
@@ -29,9 +26,6 @@ static enum error net_options_fill(struct worker *worker, struct net_options *op
         .trace = &worker->trace,
         .random = &worker->random,
         .key = server_key(worker->server),
-        .locals = {{.prefix_bits = (uint8_t)config->net_prefix}},
-        .local_count = 1,
-        .router_count = config->net_gateway[0] != '\0',
         .connections_max = rows,
         .hot_max = (uint32_t)config->tcp_hot_max,
         .send_references_max = (uint32_t)config->tcp_hot_max * WORKER_REFERENCES_A_HOT,
@@ -60,10 +54,8 @@ static enum error net_options_fill(struct worker *worker, struct net_options *op
         .time_wait_max = (uint32_t)config->tcp_time_wait_max,
         .worker = worker->index,
     };
-    enum error error = address_read(config->net_address, &options->locals[0].address);
-    if (error == ERROR_NONE && options->router_count != 0)
-        error = address_read(config->net_gateway, &options->routers[0].address);
-    return error;
+    struct addresses_fault fault;
+    return addresses_read(config, options, &fault);
 }
 
 /* All rows of the worker: one arena outside the EAL, sized as the sum of its parts. */
@@ -169,8 +161,9 @@ enum error worker_create(struct worker *worker, struct writer *message)
     struct net_options options;
     enum error error = part_fault(message, "tables", scratch_create(worker));
     if (error == ERROR_NONE)
-        error = part_fault(message, "network (net.address or net.gateway is no IPv4 address)",
-                           net_options_fill(worker, &options));
+        error =
+            part_fault(message, "network (net.address, net.addresses or a gateway is no address)",
+                       net_options_fill(worker, &options));
     if (error == ERROR_NONE)
         error = part_fault(message, "rows", rows_create(worker, &options));
     if (error == ERROR_NONE)

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
+ * Twin of: server/judge, server/addresses.
  * What the parser cannot see: each fault is told with file, option and expectation, and all of them
  * at once. */
 #include <setjmp.h>
@@ -67,6 +68,50 @@ static void single_faults_are_named(void **state)
     is_refused(config.admin_listen, "300.1.1.1", "admin.listen");
 }
 
+static void set_list(struct config_list *list, const char *one, const char *other)
+{
+    list->count = other == NULL ? 1 : 2;
+    strcpy(list->items[0], one);
+    if (other != NULL)
+        strcpy(list->items[1], other);
+}
+
+static void assert_refused(const char *option, const char *found)
+{
+    assert_int_equal(judged(&config), ERROR_INVALID);
+    assert_memory_equal(text + 10, option, strlen(option));
+    assert_non_null(strstr(text, found));
+    assert_non_null(strstr(text, "expected "));
+}
+
+/* Lists of addresses and routers stand in place of the single options, and are judged together. */
+static void address_lists_are_judged(void **state)
+{
+    (void)state;
+    set_list(&config.net_addresses, "192.0.2.10/24", "2001:db8::10/64%7");
+    strcpy(config.net_address, "nonsense");
+    assert_int_equal(judged(&config), ERROR_NONE);
+    set_list(&config.net_gateways, "192.0.2.1", "fe80::1%7");
+    assert_int_equal(judged(&config), ERROR_NONE);
+    set_list(&config.net_gateways, "192.0.2.1", "2001:db8::1%7");
+    assert_int_equal(judged(&config), ERROR_NONE);
+    set_list(&config.net_gateways, "fe80::1", NULL); /* no IPv6 untagged */
+    assert_refused("net.gateways", "fe80::1");
+    set_list(&config.net_gateways, "192.0.2.1%7", NULL);
+    assert_refused("net.gateways", "192.0.2.1%7");
+    set_list(&config.net_gateways, "192.0.3.1", NULL);
+    assert_refused("net.gateways", "192.0.3.1");
+    set_list(&config.net_gateways, "192.0.2.10", NULL);
+    assert_refused("net.gateways", "192.0.2.10");
+    config.net_gateways.count = 0;
+    set_list(&config.net_addresses, "192.0.2.10/24", "192.0.2.10/25");
+    assert_refused("net.addresses", "192.0.2.10/25");
+    set_list(&config.net_addresses, "192.0.2.10/24", "192.0.2.10/25%3");
+    assert_int_equal(judged(&config), ERROR_NONE);
+    set_list(&config.net_addresses, "192.0.2.10", NULL);
+    assert_refused("net.addresses", "192.0.2.10");
+}
+
 /* As many cores as workers, all different, or none. */
 static void cores_fit_the_workers(void **state)
 {
@@ -101,6 +146,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(defaults_are_fit, set_defaults),
         cmocka_unit_test_setup(single_faults_are_named, set_defaults),
+        cmocka_unit_test_setup(address_lists_are_judged, set_defaults),
         cmocka_unit_test_setup(cores_fit_the_workers, set_defaults),
         cmocka_unit_test_setup(all_faults_are_told, set_defaults),
     };
