@@ -119,6 +119,8 @@ simulated() {
 interop() {
     stage "wire: the Linux kernel as the peer over TAP"
     scripted wire /usr/bin/python3 "$root/tests/wire/linux_peer.py"
+    stage "wire: the Linux kernel as the peer in IPv6 and on a VLAN"
+    scripted wire-ipv6 /usr/bin/python3 "$root/tests/wire/ipv6_peer.py"
     stage "wire: Linux and Stentor over bad networks"
     scripted wire-matrix /usr/bin/python3 "$root/tests/wire/linux_matrix.py"
     stage "differential: the same scripts into the Linux kernel over TUN"

@@ -381,6 +381,9 @@ static enum error start(struct nic_port *port, const struct wish *wish)
     if (result != 0)
         return refuse(wish, ERROR_SYSTEM, "the port does not start", result);
     port->is_started = true;
+    /* The groups of neighbour discovery; a port that knows no filter hands up all it gets. */
+    if (rte_eth_allmulticast_enable(port->id) != 0)
+        (void)rte_eth_promiscuous_enable(port->id);
     uint8_t mac[6];
     set_mac(port, mac);
     for (uint32_t i = 0; i < port->queue_count; i++) {

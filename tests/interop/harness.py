@@ -137,7 +137,8 @@ class Server:
     def connect(self, host=ADDRESS, port=5222, timeout=10, prepare=None, source=None):
         """A kernel TCP socket of the namespace, connected. prepare(socket) runs before that."""
         with self.inside():
-            made = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+            family = socket.AF_INET6 if ":" in host else socket.AF_INET
+            made = socket.socket(family, socket.SOCK_STREAM)
         try:
             made.settimeout(timeout)
             made.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)

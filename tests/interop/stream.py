@@ -8,7 +8,7 @@ import socket
 import time
 import xml.etree.ElementTree as ElementTree
 
-from harness import DOMAIN
+from harness import ADDRESS, DOMAIN
 
 CLIENT = "{jabber:client}"
 STREAM = "{http://etherx.jabber.org/streams}"
@@ -22,8 +22,8 @@ class Closed(Exception):
 
 
 class Stream:
-    def __init__(self, server, prepare=None, source=None, timeout=10):
-        self.socket = server.connect(prepare=prepare, source=source, timeout=timeout)
+    def __init__(self, server, prepare=None, source=None, timeout=10, host=ADDRESS):
+        self.socket = server.connect(host, prepare=prepare, source=source, timeout=timeout)
         self.timeout = timeout
         self.parser = None
         self.depth = 0
