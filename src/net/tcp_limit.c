@@ -48,6 +48,17 @@ struct place {
     uint32_t passed;
 };
 
+#define PREFIX_NAMES 0xe0000000u
+#define PREFIX_DOMAIN (UINT64_C(0x7036) << 48)
+
+static uint32_t name_of(const struct tcp_limit *limit, const struct net_address *address)
+{
+    if (IS_LIKELY(net_address_is_ipv4(address)))
+        return net_address_ipv4(address);
+    uint64_t hash = siphash_1_3_u64x2(&limit->key, net_address_word(address, 0), PREFIX_DOMAIN);
+    return PREFIX_NAMES | (uint32_t)hash;
+}
+
 static uint32_t home_of(const struct tcp_limit *limit, uint32_t address)
 {
     uint64_t hash = siphash_1_3_u64x2(&limit->key, address, 0);
@@ -117,7 +128,7 @@ static enum tcp_limit_verdict enter(struct tcp_limit *limit, uint32_t address)
 
 enum tcp_limit_verdict tcp_limit_add(struct tcp_limit *limit, const struct net_address *address)
 {
-    uint32_t number = net_address_ipv4(address);
+    uint32_t number = name_of(limit, address);
     struct place place = find(limit, number);
     if (place.way == PLACE_NONE)
         return limit->connections_max == 0 ? TCP_LIMIT_REACHED : enter(limit, number);
@@ -130,7 +141,7 @@ enum tcp_limit_verdict tcp_limit_add(struct tcp_limit *limit, const struct net_a
 
 void tcp_limit_remove(struct tcp_limit *limit, const struct net_address *address)
 {
-    struct place place = find(limit, net_address_ipv4(address));
+    struct place place = find(limit, name_of(limit, address));
     ASSERT(place.way != PLACE_NONE);
     if (--place.bucket->counts[place.way] != 0)
         return;
@@ -140,7 +151,7 @@ void tcp_limit_remove(struct tcp_limit *limit, const struct net_address *address
 
 uint32_t tcp_limit_count(const struct tcp_limit *limit, const struct net_address *address)
 {
-    struct place place = find(limit, net_address_ipv4(address));
+    struct place place = find(limit, name_of(limit, address));
     return place.way == PLACE_NONE ? 0 : place.bucket->counts[place.way];
 }
 

@@ -1,9 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * Who may have how much: connections from one address, and rates of what costs us or helps an
- * attacker (accepts, resets, ICMP replies). Addresses are counted exactly, in buckets of one cache
- * line with the passing-on rule of tcp_table.h, keyed like it; an address with no connection costs
- * nothing. A count goes to 65,535, more than the ports of one address. Owner: one worker. */
+ * attacker (accepts, resets, ICMP replies). Addresses are counted in buckets of one cache line with
+ * the passing-on rule of tcp_table.h, keyed like it; an address with no connection costs nothing. A
+ * count goes to 65,535, more than the ports of one address. Owner: one worker.
+ *
+ * What is counted is a name of 32 bits. An IPv4 address is its own name, so its count is exact. Of
+ * an IPv6 address the first 64 bits count, for whoever has one address of a /64 has all of them;
+ * they are named by a keyed fingerprint of 29 bits in 0xE0000000 to 0xFFFFFFFF, which no IPv4 host
+ * can have (multicast, reserved and broadcast: ip4.c drops them as sources). Two prefixes in half a
+ * billion share a name and then a limit; nobody outside can make them. */
 #ifndef STENTOR_NET_TCP_LIMIT_H
 #define STENTOR_NET_TCP_LIMIT_H
 
@@ -16,7 +22,7 @@
 #define TCP_LIMIT_COUNT_MAX 65535u
 
 struct tcp_limit_bucket {
-    uint32_t addresses[TCP_LIMIT_WAYS]; /* IPv4, as in memory of the wire */
+    uint32_t addresses[TCP_LIMIT_WAYS]; /* names */
     uint16_t counts[TCP_LIMIT_WAYS];    /* 0 = free */
     uint16_t passed_count;
     uint16_t spare;
@@ -27,7 +33,7 @@ struct tcp_limit {
     struct tcp_limit_bucket *buckets;
     uint32_t bucket_count;
     uint32_t address_count;
-    uint32_t connections_max; /* from one address */
+    uint32_t connections_max; /* from one IPv4 address or IPv6 /64 */
     struct siphash_key key;
 };
 

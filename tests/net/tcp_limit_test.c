@@ -83,6 +83,39 @@ static void refuses_when_full(void **state)
     assert_int_equal(limit.address_count, counted);
 }
 
+/* Whoever has an IPv6 address has its /64: all of it is one count. Other prefixes have their own,
+ * and none is an IPv4 address's, whatever the key. */
+static void counts_ipv6_by_prefix(void **state)
+{
+    (void)state;
+    struct net_address one = {{0x20, 0x01, 0x0d, 0xb8, [7] = 1, [15] = 1}};
+    struct net_address same = one;
+    struct net_address other = one;
+    memset(same.octets + 8, 0xee, 8);
+    other.octets[7] = 2;
+    limit.connections_max = 2;
+    assert_int_equal(tcp_limit_add(&limit, &one), TCP_LIMIT_COUNTED);
+    assert_int_equal(tcp_limit_add(&limit, &same), TCP_LIMIT_COUNTED);
+    assert_int_equal(tcp_limit_add(&limit, &one), TCP_LIMIT_REACHED);
+    assert_int_equal(tcp_limit_count(&limit, &same), 2);
+    assert_int_equal(tcp_limit_add(&limit, &other), TCP_LIMIT_COUNTED);
+    assert_int_equal(limit.address_count, 2);
+    tcp_limit_remove(&limit, &same);
+    tcp_limit_remove(&limit, &one);
+    tcp_limit_remove(&limit, &other);
+    assert_int_equal(limit.address_count, 0);
+    for (uint32_t i = 0; i < ROWS_MAX; i++) {
+        struct net_address address = {{0x20, 0x01, [6] = (uint8_t)(i >> 8), [7] = (uint8_t)i}};
+        limit.key.k0 = i;
+        memset(limit.buckets, 0, sizeof *limit.buckets * limit.bucket_count);
+        assert_int_equal(tcp_limit_add(&limit, &address), TCP_LIMIT_COUNTED);
+        for (uint32_t k = 0; k < limit.bucket_count; k++)
+            for (uint32_t way = 0; way < TCP_LIMIT_WAYS; way++)
+                assert_true(limit.buckets[k].counts[way] == 0 ||
+                            limit.buckets[k].addresses[way] >= 0xe0000000u);
+    }
+}
+
 /* A count cannot wrap: it ends at 65,535 whatever the limit. */
 static void does_not_wrap(void **state)
 {
@@ -122,6 +155,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(counts_exactly, set_up, tear_down),
         cmocka_unit_test_setup_teardown(refuses_when_full, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(counts_ipv6_by_prefix, set_up, tear_down),
         cmocka_unit_test_setup_teardown(does_not_wrap, set_up, tear_down),
         cmocka_unit_test(lets_by_the_rate),
     };
