@@ -107,7 +107,7 @@ def cases():
                               "net.ipv4.tcp_window_scaling": 0}))
     for loss in (0, 10000):
         made.append(Case("linux-ecn" + ("-loss" if loss else ""), 500 * KILO,
-                         [delay(10), "ce_ppm=10000", "loss_ppm=%d" % loss],
+                         [delay(10), "ce_ppm=10000", "loss_ppm=%d" % loss], ["marked"],
                          sysctls={"net.ipv4.tcp_ecn": 1}))
     for window in ("2K", "8K", "1M"):
         made.append(Case("window-" + window, 100 * KILO, [delay(4), "loss_ppm=10000"], ["lost"],
