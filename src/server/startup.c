@@ -168,6 +168,8 @@ void server_destroy(struct server **destroyed)
     if (server->stretch != NULL)
         stretch_stop(server->stretch);
     for (uint32_t i = 0; i < server->created_count; i++)
+        worker_end_streams(&server->workers[i]);
+    for (uint32_t i = 0; i < server->created_count; i++)
         worker_destroy(&server->workers[i]);
     if (server->control.heap != NULL)
         control_destroy(&server->control);

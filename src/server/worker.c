@@ -185,8 +185,10 @@ static void notes_drop(struct worker *worker)
         note_destroy(worker->heap, &note);
 }
 
-static void streams_drop(struct worker *worker)
+void worker_end_streams(struct worker *worker)
 {
+    if (worker->net == NULL || worker->xmpp == NULL)
+        return;
     uint32_t end = net_row_end(worker->net);
     for (uint32_t conn = 0; conn < end; conn++)
         if (net_is_live(worker->net, conn))
@@ -224,8 +226,6 @@ static void push_end(struct worker *worker, struct worker_push *push)
 
 void worker_destroy(struct worker *worker)
 {
-    if (worker->net != NULL && worker->xmpp != NULL)
-        streams_drop(worker);
     orders_drop(worker);
     for (uint32_t i = 0; worker->pushes != NULL && i < WORKER_PUSHES_MAX; i++)
         if (worker->pushes[i].walk.job != NULL)

@@ -92,6 +92,9 @@ struct worker {
 /* The caller has set server, config, index, worker_count, now_ns, nic, heap, metrics, log, random
  * and bell. After a fault worker_destroy() clears what stands. */
 MUST_USE enum error worker_create(struct worker *worker, struct writer *message);
+/* Resets what is left. Sessions that end tell their homes, so every worker must still stand: all of
+ * them end their streams before the first is destroyed. */
+void worker_end_streams(struct worker *worker);
 void worker_destroy(struct worker *worker);
 
 /* One bounded pass over everything. True when there was something to do. */

@@ -234,6 +234,19 @@ def stop_while_making_keys():
         assert is_made(server, "juliet"), "refused, and made all the same"
 
 
+def stubborn_clients_of_two_workers():
+    """Sessions that are reset at the end tell their homes on the other worker: both still stand."""
+    with harness.Server(options={"server.drain": "1s", "server.workers": 2}) as server:
+        users = ["user%d" % i for i in range(16)]
+        for user in users:
+            server.add_user(user, "secret")
+        streams = [Stream(server).login(user, "secret") for user in users]
+        assert server.stop(signal.SIGTERM, 10) == 0, (server.process.returncode, server.log())
+        for stream in streams:
+            assert stream.error() == "system-shutdown"
+            stream.socket.close()
+
+
 def refuses_changes_while_draining():
     """One client that does not close keeps the drain open: what would change something is told to
     come again, what reads is answered."""
@@ -466,6 +479,7 @@ CASES = [
     ("stop-while-waiting-for-passwords", stop_while_stretching(True, "1s")),
     ("stop-while-making-keys", stop_while_making_keys),
     ("stubborn-client", stubborn_client),
+    ("stubborn-clients-of-2-workers", stubborn_clients_of_two_workers),
     ("refuses-changes-while-draining", refuses_changes_while_draining),
     ("second-signal", second_signal), ("killed", killed),
     ("unknown-name-after-restart", wrong_password_after_restart),
