@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * TCP/IP of one worker: Ethernet, VLAN parse, ARP, IPv4, ICMP echo, TCP (RFC 9293, 5681/6582, 6298,
- * 7323, SYN cookies always). No clock, randomness or thread of its own: time and random come in,
- * packets go through the worker's NIC queue, and what happened rises as events.
+ * TCP/IP of one worker: Ethernet and VLANs, ARP and NDP, IPv4 and IPv6, ICMP, TCP (RFC
+ * 9293, 5681/6582, 6298, 7323, SYN cookies always). No clock, randomness or thread of its own: time
+ * and random come in, packets go through the worker's NIC queue, and what happened rises as events.
  *
  * A turn:  nic_receive -> net_input -> events -> (upper floors, tcp_send, tcp_close)
  *          net_timers -> events -> ...        and last net_flush
@@ -150,7 +150,8 @@ uint32_t net_input(struct net *net, struct packet *packets, uint32_t count, uint
 /* Views of this turn's events end here. Frees packets, sends the acknowledgements still owed, and
  * gives back the rows whose NET_CLOSED was among the events. Call it every turn, packets or not. */
 void net_release(struct net *net, uint64_t now_ns);
-/* Bounded: due timers, one slice of the deadline sweep, ARP retries. May append events. */
+/* Bounded: due timers, one slice of the deadline sweep, what routers and our own IPv6 addresses
+ * are due. May append events. */
 void net_timers(struct net *net, uint64_t now_ns, struct net_events *events);
 /* Transmits what windows allow of every connection marked by tcp_send/tcp_close, then nic_flush. */
 void net_flush(struct net *net, uint64_t now_ns);

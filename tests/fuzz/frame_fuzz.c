@@ -28,36 +28,39 @@ static struct random random_;
 static struct net *net;
 static struct net_events events;
 static struct neighbours fresh; /* what each frame starts with */
+static struct net_link fresh_link;
+static struct ndp fresh_ndp;
+static uint32_t fresh_routers;
 
 static void start(void)
 {
     fake_nic_init(&nic);
     heap_init(&heap, 16u << 20);
     random_init_seed(&random_, 1);
-    struct net_options options = {.nic = &nic.queue,
-                                  .arena = &arena,
-                                  .heap = &heap,
-                                  .blobs = &blobs,
-                                  .metrics = &nic.metrics,
-                                  .trace = &trace,
-                                  .random = &random_,
-                                  .key = {1, 2},
-                                  .locals = {{net_address_of_ipv4(OUR_IPV4), 24, 0}},
-                                  .local_count = 1,
-                                  .routers = {{net_address_of_ipv4(GATEWAY_IPV4), 0}},
-                                  .router_count = 1,
-                                  .connections_max = 16,
-                                  .hot_max = 16,
-                                  .send_references_max = 16,
-                                  .connections_per_address = 16,
-                                  .accepts_per_second = 1000000000,
-                                  .receive_window = 32768,
-                                  .reorder_bytes_max = 65536,
-                                  .send_bytes_max = 65536,
-                                  .liveness = {{NOW_NS, NOW_NS, 5, NOW_NS},
-                                               {NOW_NS, NOW_NS, 5, NOW_NS}},
-                                  .time_wait_ns = NOW_NS,
-                                  .time_wait_max = 16};
+    struct net_options options = {
+        .nic = &nic.queue,
+        .arena = &arena,
+        .heap = &heap,
+        .blobs = &blobs,
+        .metrics = &nic.metrics,
+        .trace = &trace,
+        .random = &random_,
+        .key = {1, 2},
+        .locals = {{net_address_of_ipv4(OUR_IPV4), 24, 0}, {our_ipv6, 64, 0}, {our_ipv6, 64, 7}},
+        .local_count = 3,
+        .routers = {{net_address_of_ipv4(GATEWAY_IPV4), 0}},
+        .router_count = 1,
+        .connections_max = 16,
+        .hot_max = 16,
+        .send_references_max = 16,
+        .connections_per_address = 16,
+        .accepts_per_second = 1000000000,
+        .receive_window = 32768,
+        .reorder_bytes_max = 65536,
+        .send_bytes_max = 65536,
+        .liveness = {{NOW_NS, NOW_NS, 5, NOW_NS}, {NOW_NS, NOW_NS, 5, NOW_NS}},
+        .time_wait_ns = NOW_NS,
+        .time_wait_max = 16};
     bool is_ready = blob_table_init(&blobs, &heap, 16) == ERROR_NONE &&
                     trace_init(&trace, &heap, 64) == ERROR_NONE &&
                     arena_create(&arena, "fuzz", ARENA_HEADER_SIZE + net_arena_bytes(&options),
@@ -66,7 +69,15 @@ static void start(void)
                     net_listen(net, OUR_PORT) == ERROR_NONE;
     ASSERT(is_ready);
     net_flush(net, NOW_NS);
+    for (uint32_t i = 0; i < net->link.local_count; i++) {
+        net->link.locals[i].state = LINK_READY;
+        net->ndp.locals[i].probe_at_ns = NDP_NEVER;
+    }
+    net->link.locals[2].state = LINK_TENTATIVE;
     fresh = net->neighbours;
+    fresh_link = net->link;
+    fresh_ndp = net->ndp;
+    fresh_routers = net->router_count;
 }
 
 static void input(struct bytes frame, uint16_t flags)
@@ -103,6 +114,21 @@ static uint32_t open_connection(void)
     return events.items[0].conn;
 }
 
+/* Neighbour discovery is believed by its checksum alone, which no port verifies. */
+static void dress_icmp6(uint8_t *octets, size_t size)
+{
+    size_t at = sizeof(struct ethernet_header);
+    if (size > at + 4 && octets[12] == 0x81)
+        at += sizeof(struct vlan_tag);
+    const struct ip6_header *ip = (const void *)(octets + at);
+    if (size < at + sizeof *ip + sizeof(struct icmp_header) || ip->next != IP_PROTOCOL_ICMP6 ||
+        be16_get(ip->payload_size) > size - at - sizeof *ip)
+        return;
+    struct icmp_header *icmp = (void *)(octets + at + sizeof *ip);
+    icmp->checksum = be16_of(0);
+    icmp->checksum = checksum_of_ipv6(ip, ip->next, bytes_of(icmp, be16_get(ip->payload_size)));
+}
+
 static void dress(uint8_t *octets, size_t size, uint8_t how, const struct tcp_row *row)
 {
     if (size < NET_TCP_OFFSET + sizeof(struct tcp_header))
@@ -130,11 +156,15 @@ int LLVMFuzzerTestOneInput(const uint8_t *octets, size_t size)
     if (net == NULL)
         start();
     net->neighbours = fresh;
+    net->link = fresh_link;
+    net->ndp = fresh_ndp;
+    net->router_count = fresh_routers;
     uint32_t conn = open_connection();
 
     uint8_t frame[FAKE_BUFFER_SIZE];
     memcpy(frame, octets + 1, size - 1);
     dress(frame, size - 1, octets[0], &net->rows[conn]);
+    dress_icmp6(frame, size - 1);
     bool is_verified = (octets[0] & DRESS_VERIFIED) != 0;
     input(bytes_of(frame, size - 1), is_verified ? PACKET_IP_GOOD | PACKET_L4_GOOD : 0);
     for (uint32_t i = 0; i < events.count; i++)

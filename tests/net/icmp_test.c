@@ -98,6 +98,44 @@ static void answers_echo(void **state)
     }
 }
 
+/* The same in IPv6, untagged and on a VLAN, behind extension headers or not. */
+static void answers_echo_in_ipv6(void **state)
+{
+    (void)state;
+    static const uint8_t padding[8] = {IP_PROTOCOL_ICMP6, 0, 1, 4};
+    static uint8_t message[1400] = {ICMP6_ECHO_REQUEST, 0, 0, 0, 0, 1, 0, 2};
+    net.link = test_link6();
+    for (uint32_t i = 0; i < 24; i++) {
+        size_t size = i < 8 ? 8 + i : 100 + i * 50;
+        uint32_t tag_size = i % 2 == 0 ? 0 : 4;
+        into = writer_of(octets, sizeof octets);
+        write_ip6_frame(&into, &(struct ip6_frame){
+                                   .vlan = i % 2 == 0 ? 0 : 7,
+                                   .next = IP_PROTOCOL_ICMP6,
+                                   .first = IP6_NEXT_DESTINATION,
+                                   .between = bytes_of(padding, i % 3 == 0 ? sizeof padding : 0),
+                                   .inside = bytes_of(message, size)});
+        struct frame frame;
+        struct packet packet = fake_nic_frame(&nic, writer_bytes(&into), into.size);
+        frame_read(&net.link, &packet, &frame);
+        assert_int_equal(frame.kind, FRAME_ICMP6);
+        icmp_input(&net, &packet, &frame);
+        assert_null(packet.frame);
+        net_packets_flush(&net);
+        const struct fake_frame *sent = &nic.sent[nic.sent_count - 1];
+        const struct ip6_header *ip = (const void *)(sent->octets + 14 + tag_size);
+        const struct icmp_header *icmp = (const void *)(ip + 1);
+        assert_int_equal(sent->size, 54 + tag_size + size);
+        assert_memory_equal(sent->octets, peer_mac, 6);
+        assert_memory_equal(&ip->source, &our_ipv6, 16);
+        assert_memory_equal(&ip->destination, &peer_ipv6, 16);
+        assert_int_equal(be16_get(ip->payload_size), size);
+        assert_int_equal(icmp->type, ICMP6_ECHO_REPLY);
+        assert_true(checksum_is_good_ipv6(ip, IP_PROTOCOL_ICMP6, bytes_of(icmp, size)));
+        assert_memory_equal(icmp + 1, message + 8, size - 8);
+    }
+}
+
 /* A flood gets a burst of answers, and a thousand a second after it. */
 static void bounds_its_answers(void **state)
 {
@@ -165,6 +203,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(answers_echo, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(answers_echo_in_ipv6, set_up, tear_down),
         cmocka_unit_test_setup_teardown(bounds_its_answers, set_up, tear_down),
         cmocka_unit_test_setup_teardown(counts_the_rest, set_up, tear_down),
         cmocka_unit_test_setup_teardown(drops_malformed, set_up, tear_down),

@@ -111,6 +111,8 @@ static void end_open(struct pair *pair, unsigned int which, const struct pair_op
     struct end *end = &pair->ends[which];
     const uint8_t mac[6] = {2, 0, 0, 0, 0, (uint8_t)(which + 1)};
     end->address = net_address_of_ipv4(0x0a000001u + which);
+    if (options->is_ipv6)
+        end->address = (struct net_address){{0x20, 0x01, 0x0d, 0xb8, [15] = (uint8_t)(1 + which)}};
     heap_init(&end->heap, 64u << 20);
     end->metrics = calloc(1, sizeof *end->metrics + 64);
     assert_non_null(end->metrics);
@@ -133,7 +135,9 @@ static void end_open(struct pair *pair, unsigned int which, const struct pair_op
         .trace = &end->trace,
         .random = &end->random,
         .key = {random_u64(&end->random), random_u64(&end->random)},
-        .locals = {{.address = end->address, .prefix_bits = 24}},
+        .locals = {{.address = end->address,
+                    .prefix_bits = options->is_ipv6 ? 64 : 24,
+                    .vlan = options->is_ipv6 ? 7 : 0}},
         .local_count = 1,
         .connections_max = ROWS,
         .hot_max = options->hot_max,
@@ -165,6 +169,8 @@ void pair_open(struct pair *pair, const struct pair_options *options)
     end_open(pair, 1, options);
     nic_sim_set_faults(pair->sim, &options->faults);
     assert_int_equal(net_listen(pair->ends[1].net, PAIR_PORT), ERROR_NONE);
+    if (options->is_ipv6)
+        pair_run_for(pair, 3 * NS_PER_SECOND); /* until the addresses are found to be free */
 }
 
 static void end_close(struct end *end)
@@ -195,8 +201,7 @@ static void take_octets(struct pair *pair, unsigned int which, struct flow *flow
     assert_true(octets.size > 0);
     assert_false(flow->has_ended);
     for (size_t i = 0; i < octets.size; i++)
-        assert_int_equal(octets.at[i],
-                         pair_octet(pair->seed, 1 - which, flow->received + i));
+        assert_int_equal(octets.at[i], pair_octet(pair->seed, 1 - which, flow->received + i));
     flow->received += octets.size;
 }
 
@@ -385,8 +390,7 @@ uint32_t pair_connect(struct pair *pair, uint64_t to_send, uint32_t *accepted)
 {
     pair->ends[0].connected_count = 0;
     pair->ends[1].accepted_count = 0;
-    uint32_t conn =
-        tcp_connect(pair->ends[0].net, pair->ends[1].address, PAIR_PORT, pair->now_ns);
+    uint32_t conn = tcp_connect(pair->ends[0].net, pair->ends[1].address, PAIR_PORT, pair->now_ns);
     assert_int_not_equal(conn, POOL_NONE);
     pair->ends[0].flows[conn] = (struct flow){.to_send = to_send};
     if (!pair_run_until(pair, is_connected, 100 * NS_PER_SECOND)) {

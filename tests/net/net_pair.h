@@ -92,6 +92,7 @@ struct pair_options {
     uint64_t reorder_bytes_max;
     uint32_t time_wait_max;
     uint16_t mtu;
+    bool is_ipv6;
     bool has_ecn[2];
     enum net_congestion congestion;
 };

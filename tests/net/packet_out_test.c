@@ -160,10 +160,82 @@ static void replies_in_a_fresh_packet(void **state)
     fake_nic_done(&nic, &received);
 }
 
+/* In IPv6: the header of RFC 8200, a flow label of the connection's own that never changes, the tag
+ * of the local address, and no checksum but TCP's left to fill in. */
+static void builds_ipv6_on_vlans(void **state)
+{
+    (void)state;
+    net.link = test_link6();
+    uint32_t labels[2] = {0};
+    for (uint32_t i = 0; i < 4; i++) {
+        uint16_t local = i % 2 == 0 ? 1 : 2;
+        uint32_t tag_size = local == 1 ? 0 : 4;
+        struct tcp_row row = {.remote = peer_ipv6,
+                              .remote_port = (uint16_t)(1000 + i / 2),
+                              .local_port = 5222,
+                              .local = local,
+                              .neighbour = NEIGHBOUR_NONE};
+        row.neighbour = neighbour_learn(&net, local, &peer_ipv6, peer_mac);
+        struct packet packet;
+        uint8_t *at = net_packet_begin(&net, &row, &packet);
+        assert_ptr_equal(at, packet.frame + 54 + tag_size);
+        memset(at, 0, 32);
+        net_packet_send(&net, &packet, 32);
+        net_packets_flush(&net);
+        const struct fake_frame *sent = &nic.sent[i];
+        const struct ip6_header *ip = (const void *)(sent->octets + 14 + tag_size);
+        assert_int_equal(sent->size, 54 + tag_size + 32);
+        assert_int_equal(sent->flags, PACKET_FILL_TCP);
+        assert_int_equal(sent->ip_offset, 14 + tag_size);
+        assert_memory_equal(sent->octets, peer_mac, 6);
+        if (tag_size != 0)
+            assert_memory_equal(sent->octets + 12, ((const uint8_t[]){0x81, 0, 0, 7, 0x86, 0xdd}),
+                                6);
+        assert_int_equal(be32_get(ip->version_flow) >> 20, 0x600);
+        assert_int_equal(be16_get(ip->payload_size), 32);
+        assert_int_equal(ip->next, IP_PROTOCOL_TCP);
+        assert_int_equal(ip->hops, 64);
+        assert_memory_equal(&ip->source, &our_ipv6, 16);
+        assert_memory_equal(&ip->destination, &peer_ipv6, 16);
+        uint32_t label = be32_get(ip->version_flow) & 0xfffff;
+        if (labels[i / 2] == 0)
+            labels[i / 2] = label;
+        assert_int_equal(labels[i / 2], label);
+    }
+    assert_int_not_equal(labels[0], labels[1]);
+}
+
+/* A reply in place moves the header by the tag it has and the other family's size; a received
+ * packet too small for that is left. */
+static void replies_in_ipv6(void **state)
+{
+    (void)state;
+    net.link = test_link6();
+    struct tcp_key key = {.remote = far_ipv6, .remote_port = 9, .local_port = 10, .local = 2};
+    uint8_t octets[128];
+    struct writer into = writer_of(octets, sizeof octets);
+    write_tcp6_frame(&into, &(struct tcp_frame){.flags = TCP_SYN}, (struct ip6_frame){.vlan = 7});
+    for (size_t room = 97; room <= 98; room++) {
+        struct packet received = fake_nic_frame(&nic, writer_bytes(&into), room);
+        struct packet packet;
+        uint8_t *at = net_packet_reply(&net, &received, &key, 40, &packet);
+        assert_ptr_equal(at, packet.frame + 58);
+        assert_int_equal(received.frame == NULL, room == 98);
+        memset(at, 0, 40);
+        net_packet_send(&net, &packet, 40);
+        net_packets_flush(&net);
+        assert_memory_equal(nic.sent[nic.sent_count - 1].octets, peer_mac, 6);
+        if (received.frame != NULL)
+            fake_nic_done(&nic, &received);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(builds_fresh_packets, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(builds_ipv6_on_vlans, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(replies_in_ipv6, set_up, tear_down),
         cmocka_unit_test_setup_teardown(flushes_a_full_burst, set_up, tear_down),
         cmocka_unit_test_setup_teardown(refuses_by_value, set_up, tear_down),
         cmocka_unit_test_setup_teardown(replies_in_place, set_up, tear_down),

@@ -96,6 +96,22 @@ static void transfers_through_bad_weather(void **state)
     }
 }
 
+/* The same in IPv6 on a VLAN. A wire that duplicates frames duplicates probes too: the stack knows
+ * its own. */
+static void transfers_in_ipv6(void **state)
+{
+    (void)state;
+    for (uint64_t seed = 1; seed <= 12; seed++) {
+        struct pair_options options = pair_defaults();
+        options.seed = seed;
+        options.is_ipv6 = true;
+        options.mtu = seed % 2 == 0 ? 1280 : 1500;
+        options.faults = bad_weather(seed);
+        options.faults.corrupt_ppm = seed % 3 == 0 ? 10000 : 0;
+        run_transfer(&options, 300000, 200000);
+    }
+}
+
 /* A bit flipped in one packet of fifty, on top: the checksum drops it. */
 static void transfers_past_corruption(void **state)
 {
@@ -300,8 +316,7 @@ static void a_closed_port_refuses(void **state)
     struct pair_options options = pair_defaults();
     pair_open(&pair, &options);
     net_unlisten(pair.ends[1].net, PAIR_PORT);
-    uint32_t conn =
-        tcp_connect(pair.ends[0].net, pair.ends[1].address, PAIR_PORT, pair.now_ns);
+    uint32_t conn = tcp_connect(pair.ends[0].net, pair.ends[1].address, PAIR_PORT, pair.now_ns);
     assert_int_not_equal(conn, POOL_NONE);
     assert_true(pair_run_until(&pair, both_closed, 5 * NS_PER_SECOND));
     assert_int_equal(pair.ends[0].flows[conn].closed_count, 1);
@@ -322,8 +337,7 @@ static void a_silent_address_refuses_after_a_while(void **state)
     (void)pair_connect(&pair, 0, &accepted);
     pair.ends[1].is_mute = true;
     uint64_t from_ns = pair.now_ns;
-    uint32_t conn =
-        tcp_connect(pair.ends[0].net, pair.ends[1].address, PAIR_PORT, pair.now_ns);
+    uint32_t conn = tcp_connect(pair.ends[0].net, pair.ends[1].address, PAIR_PORT, pair.now_ns);
     pair.ends[0].flows[conn] = (struct flow){0};
     while (pair.ends[0].flows[conn].closed_count == 0) {
         assert_true(pair.now_ns < from_ns + 300 * NS_PER_SECOND);
@@ -351,7 +365,8 @@ static void keepalive_finds_the_dead_and_keeps_the_living(void **state)
     assert_int_equal(pair.ends[1].flows[accepted].closed_count, 0);
     assert_int_equal(net_usage(pair.ends[1].net).hot, 0);
     assert_true(end_metric(&pair.ends[1], METRIC_TCP_KEEPALIVE_PROBES) +
-                    end_metric(&pair.ends[0], METRIC_TCP_KEEPALIVE_PROBES) > 30);
+                    end_metric(&pair.ends[0], METRIC_TCP_KEEPALIVE_PROBES) >
+                30);
     pair.ends[0].is_dead = true;
     uint64_t from_ns = pair.now_ns;
     while (pair.ends[1].flows[accepted].closed_count == 0) {
@@ -507,8 +522,8 @@ static void lives_at_random(void **state)
         uint32_t opened = 0;
         for (uint32_t n = 0; n < 400; n++) {
             if (random_below(&random, 8) == 0) {
-                uint32_t conn = tcp_connect(pair.ends[0].net, pair.ends[1].address, PAIR_PORT,
-                                            pair.now_ns);
+                uint32_t conn =
+                    tcp_connect(pair.ends[0].net, pair.ends[1].address, PAIR_PORT, pair.now_ns);
                 if (conn != POOL_NONE) {
                     pair.ends[0].flows[conn] = (struct flow){
                         .to_send = 1 + random_below(&random, 20000), .is_echo_close = true};
@@ -618,6 +633,7 @@ int main(void)
         cmocka_unit_test(transfers_over_a_clean_wire),
         cmocka_unit_test(transfers_without_delay),
         cmocka_unit_test(transfers_through_bad_weather),
+        cmocka_unit_test(transfers_in_ipv6),
         cmocka_unit_test(transfers_past_corruption),
         cmocka_unit_test(opens_and_closes_under_many_seeds),
         cmocka_unit_test(transfers_within_odd_limits),
