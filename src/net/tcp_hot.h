@@ -56,6 +56,7 @@ static_assert(sizeof(struct tcp_range) == 32, "docs/LIMITS.md counts on 32 octet
 #define TCP_SENDER_PROBE_ARMED 0x04u  /* rack_at_ns is the tail probe's, not the reorder timer's */
 #define TCP_SENDER_NEWLY_LOST 0x20u   /* a record was marked LOST and this was not judged yet */
 #define TCP_SENDER_RESENT 0x40u       /* something in flight was sent more than once */
+#define TCP_SENDER_FULL_PASSED 0x80u  /* a full segment of this size arrived: no black hole */
 #define TCP_SENDER_THIN 0x08u         /* few in flight at a timeout: the next grows evenly */
 
 #define TCP_NEVER UINT64_MAX

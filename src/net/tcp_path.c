@@ -8,8 +8,9 @@
 
 #include "tcp.h"
 
-#define BLACKHOLE_TRIES 2u      /* timeouts of one full segment before each step */
-#define BLACKHOLE_TRIES_PART 4u /* and of one that is not, which has more to do with an outage */
+#define BLACKHOLE_TRIES 2u        /* timeouts of one full segment before each step */
+#define BLACKHOLE_TRIES_PASSED 5u /* when one of its size arrived: the path would have changed */
+#define BLACKHOLE_TRIES_PART 4u   /* and of one that is not, which has more to do with an outage */
 #define BLACKHOLE_MSS 1220u
 
 /* RFC 1191 7.1: what a router that names no MTU may mean, below the size of the packet it quotes.
@@ -47,6 +48,9 @@ static bool lower_mss(struct net *net, uint32_t conn, uint32_t mss)
         return false;
     trace_add(net->options.trace, net->now_ns, net_handle(net, conn), TRACE_TCP_MSS, row->mss, mss);
     row->mss = (uint16_t)mss;
+    struct tcp_hot *hot = tcp_hot_of(net, row);
+    if (hot != NULL)
+        hot->sender &= (uint8_t)~TCP_SENDER_FULL_PASSED;
     return true;
 }
 
@@ -112,13 +116,20 @@ void tcp_path_input(struct net *net, const struct icmp_quoted *quoted)
         tcp_soft_error(net, conn);
 }
 
+/* How many timeouts speak for a segment too large and not for a bad path. */
+static uint32_t tries_of_step(const struct net *net, const struct tcp_row *row, uint32_t in_flight)
+{
+    const struct tcp_hot *hot = tcp_hot_of(net, row);
+    if (hot != NULL && (hot->sender & TCP_SENDER_FULL_PASSED) != 0)
+        return BLACKHOLE_TRIES_PASSED;
+    return in_flight >= tcp_segment_room(row) ? BLACKHOLE_TRIES : BLACKHOLE_TRIES_PART;
+}
+
 void tcp_path_timeout(struct net *net, uint32_t conn, uint32_t tries)
 {
     const struct tcp_row *row = &net->rows[conn];
     uint32_t in_flight = row->snd_nxt - tcp_una(net, row);
-    bool is_full = in_flight >= tcp_segment_room(row);
-    uint32_t step_tries = is_full ? BLACKHOLE_TRIES : BLACKHOLE_TRIES_PART;
-    if (tries == 0 || tries % step_tries != 0)
+    if (tries == 0 || tries % tries_of_step(net, row, in_flight) != 0)
         return;
     uint32_t options_size = row->mss - tcp_segment_room(row);
     if (in_flight + options_size <= mss_floor(row))

@@ -234,6 +234,16 @@ static void take_sample(const struct tcp_sent *record, struct tcp_ack_news *news
     news->sample_us = age_us;
 }
 
+/* The path carries segments of the size we send: their loss is loss. */
+static void note_full(const struct net *net, struct tcp_hot *hot, const struct tcp_sent *record)
+{
+    if ((hot->sender & TCP_SENDER_FULL_PASSED) != 0)
+        return;
+    uint32_t room = tcp_segment_room(&net->rows[hot->conn]);
+    if (record->size >= record->segments * room)
+        hot->sender |= TCP_SENDER_FULL_PASSED;
+}
+
 /* What was SACKED was delivered then. */
 static void deliver_head(struct tcp_hot *hot, struct tcp_sent *record, struct tcp_ack_news *news)
 {
@@ -286,6 +296,7 @@ void tcp_sent_acked(struct net *net, struct tcp_hot *hot, struct tcp_ack_news *n
                 cut_head(hot, record, covered, news);
             return;
         }
+        note_full(net, hot, record);
         deliver_head(hot, record, news);
         pop_head(net, hot);
     }
@@ -326,6 +337,7 @@ static bool mark_block(struct net *net, struct tcp_hot *hot, const struct tcp_sa
         if (seq_is_after(end, block->end) &&
             !tcp_sent_cut(net, hot, index, block->end - record->seq))
             break;
+        note_full(net, hot, record);
         mark_sacked(hot, record, news);
         is_new = true;
     }

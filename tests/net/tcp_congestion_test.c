@@ -159,6 +159,93 @@ static void a_pause_restarts(void **state)
     assert_int_equal(hot.cwnd, 3 * MSS);
 }
 
+/* ---- which arithmetic ---- */
+
+static struct tcp_flight cubic_of(uint32_t snd_nxt, uint32_t now_us)
+{
+    return (struct tcp_flight){
+        .algorithm = NET_CUBIC, .mss = MSS, .snd_nxt = snd_nxt, .pipe = snd_nxt, .now_us = now_us};
+}
+
+/* net.congestion picks the reduction (7/10 of the window, or half the flight) and the growth: by
+ * the clock, back to where the loss struck and flat there; or a segment a round trip. */
+static void the_algorithm_is_chosen(void **state)
+{
+    (void)state;
+    struct tcp_hot cubic = fresh(0);
+    cubic.cwnd = 1000 * MSS;
+    struct tcp_hot newreno = cubic;
+    struct tcp_flight by_clock = cubic_of(1000 * MSS, 0);
+    struct tcp_flight by_trip = flight_of(1000 * MSS, 1000 * MSS);
+    tcp_congestion_enter(&cubic, &by_clock);
+    tcp_congestion_enter(&newreno, &by_trip);
+    assert_int_equal(cubic.ssthresh, 700 * MSS);
+    assert_int_equal(newreno.ssthresh, 500 * MSS);
+    tcp_congestion_leave(&cubic);
+    tcp_congestion_leave(&newreno);
+    cubic.snd_una = newreno.snd_una = 1000 * MSS;
+    for (uint32_t i = 1; i <= 91; i++) { /* K is 9.09 s */
+        uint32_t to = (1000 + 1000 * i) * MSS;
+        for (struct tcp_hot *hot = &cubic; hot != NULL; hot = hot == &cubic ? &newreno : NULL) {
+            struct tcp_flight flight = hot == &cubic ? cubic_of(to, i * 100000) : flight_of(to, to);
+            hot->srtt_us = 100000;
+            tcp_congestion_used_up(hot, to);
+            for (uint32_t una = hot->snd_una; una != to; una += 100 * MSS) {
+                tcp_congestion_grow(hot, &flight, una + 100 * MSS);
+                hot->snd_una = una + 100 * MSS;
+            }
+        }
+    }
+    assert_in_range(cubic.cwnd, 990 * MSS, 1001 * MSS);
+    assert_in_range(newreno.cwnd, 590 * MSS, 900 * MSS); /* a window and more each time */
+}
+
+/* RFC 3168 6.1.2: a mark reduces once a window; a loss within that window does not reduce again; a
+ * mark within a recovery does not either; and a mark is never undone. */
+static void a_mark_and_a_loss_reduce_once(void **state)
+{
+    (void)state;
+    struct tcp_hot hot = fresh(1000);
+    struct tcp_flight flight = flight_of(11000, 10000);
+    assert_true(tcp_congestion_marked(&hot, &flight));
+    assert_int_equal(hot.cwnd, 5 * MSS);
+    assert_int_equal(hot.flags, TCP_HOT_CWR);
+    hot.snd_una = 11000; /* all of it; CWR stands on what follows */
+    assert_false(tcp_congestion_marked(&hot, &flight));
+    tcp_congestion_enter(&hot, &flight);
+    assert_int_equal(hot.ssthresh, 5 * MSS);
+    tcp_congestion_undo(&hot);
+    assert_int_equal(hot.cwnd, 5 * MSS);
+    tcp_congestion_leave(&hot);
+    hot.snd_una = 11001;
+    flight = flight_of(21001, 10000);
+    assert_true(tcp_congestion_marked(&hot, &flight));
+    struct tcp_hot other = fresh(1000);
+    tcp_congestion_enter(&other, &flight);
+    assert_false(tcp_congestion_marked(&other, &flight));
+    assert_int_equal(other.flags & TCP_HOT_CWR, TCP_HOT_CWR); /* any reduction is told */
+}
+
+/* Marks of sequence space that lie far behind do not come to lie ahead: after four gigabytes slow
+ * start still counts two segments, ECE is still heard, nothing grows unused. */
+static void old_marks_do_not_come_back(void **state)
+{
+    (void)state;
+    struct tcp_hot hot = fresh(5);
+    for (uint32_t i = 0; i < 70000; i++) {
+        struct tcp_flight flight = flight_of(hot.snd_una + 65536, 65536);
+        if (i == 69000)
+            hot.cwnd = 10 * MSS;
+        tcp_congestion_grow(&hot, &flight, flight.snd_nxt);
+        hot.snd_una = flight.snd_nxt;
+    }
+    assert_int_equal(hot.cwnd, 10 * MSS);
+    ack(&hot, hot.snd_una + 2 * MSS, hot.snd_una + 2 * MSS);
+    assert_int_equal(hot.cwnd, 12 * MSS);
+    struct tcp_flight flight = flight_of(hot.snd_una + 1000, 1000);
+    assert_true(tcp_congestion_marked(&hot, &flight));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -170,6 +257,9 @@ int main(void)
         cmocka_unit_test(a_second_timeout_halves_nothing),
         cmocka_unit_test(a_needless_reduction_is_undone),
         cmocka_unit_test(a_pause_restarts),
+        cmocka_unit_test(the_algorithm_is_chosen),
+        cmocka_unit_test(a_mark_and_a_loss_reduce_once),
+        cmocka_unit_test(old_marks_do_not_come_back),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -279,6 +279,28 @@ static void silence_makes_segments_smaller(void **state)
     script_close(&script);
 }
 
+/* Where a full segment has arrived, two timeouts are loss: on a path that loses a twentieth they
+ * come by themselves, and small segments would make it worse. Five say that the path changed. */
+static void loss_is_not_taken_for_a_black_hole(void **state)
+{
+    (void)state;
+    open_with(MSS);
+    script_input(&script, TCP_ACK, 0, MSS, BYTES(""));
+    script_turn(&script);
+    assert_int_equal(script_send(&script, MSS, 3 * MSS), ERROR_NONE);
+    script_turn(&script);
+    struct sent sent = {0};
+    while (script_next(&script, &sent))
+        assert_int_equal(sent.payload.size, MSS);
+    static const int64_t lowered[] = {0, 0, 0, 0, 1, 2};
+    for (int64_t timeouts = 1; timeouts <= (int64_t)ARRAY_COUNT(lowered); timeouts++) {
+        while (script_metric(&script, METRIC_TCP_TIMEOUTS) < timeouts)
+            script_advance(&script, 10 * NS_PER_MS);
+        assert_int_equal(script_metric(&script, METRIC_TCP_BLACKHOLES), lowered[timeouts - 1]);
+    }
+    script_close(&script);
+}
+
 /* Small segments that are lost say nothing about size. */
 static void lost_small_segments_change_nothing(void **state)
 {
@@ -323,6 +345,7 @@ int main(void)
         cmocka_unit_test(quotations_are_judged),
         cmocka_unit_test(a_flood_of_errors_is_bounded),
         cmocka_unit_test(silence_makes_segments_smaller),
+        cmocka_unit_test(loss_is_not_taken_for_a_black_hole),
         cmocka_unit_test(lost_small_segments_change_nothing),
         cmocka_unit_test(a_vanishing_part_gets_through),
     };
