@@ -198,6 +198,17 @@ void tcp_rack_detect(struct net *net, struct tcp_hot *hot);
 /* The retransmission timer expired: marks what is lost (6.3). */
 void tcp_rack_expired(struct net *net, struct tcp_hot *hot);
 
+/* ---- tcp_tlp.c ---- */
+
+/* Arms the tail probe after new octets left or snd_una moved, where one may be sent. */
+void tcp_tlp_schedule(struct net *net, uint32_t conn);
+/* Its time has come. */
+void tcp_tlp_expired(struct net *net, uint32_t conn);
+/* A probe is out (TCP_RACK_PROBE), and this came; snd_una has moved. */
+void tcp_tlp_judge(struct net *net, uint32_t conn, const struct tcp_ack_news *news);
+/* How long a probe waits. */
+uint32_t tcp_tlp_wait_us(uint32_t srtt_us);
+
 /* ---- tcp_timer.c ---- */
 
 /* Arms the extension's timer at its earliest instant. */

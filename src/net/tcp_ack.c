@@ -199,6 +199,12 @@ static bool is_quiet(const struct tcp_hot *hot, const struct tcp_ack_news *news)
            (hot->flags & TCP_HOT_RECOVERING) == 0;
 }
 
+/* A duplicate that a tail probe made is no sign of reordering. */
+static bool is_of_probe(const struct tcp_hot *hot, const struct tcp_sack_block *dsack)
+{
+    return (hot->rack.flags & TCP_RACK_PROBE_AGAIN) != 0 && dsack->end == hot->rack.probe_end;
+}
+
 void tcp_take_ack(struct net *net, uint32_t conn, const struct tcp_segment *segment,
                   const struct tcp_options *options, struct net_events *events)
 {
@@ -221,9 +227,13 @@ void tcp_take_ack(struct net *net, uint32_t conn, const struct tcp_segment *segm
         advance(net, conn, options, &news, events);
     else if (is_duplicate)
         count_duplicate(net, hot, tcp_segment_room(row), &news);
+    if ((hot->rack.flags & TCP_RACK_PROBE) != 0)
+        tcp_tlp_judge(net, conn, &news);
+    if (is_moving)
+        tcp_tlp_schedule(net, conn);
     if (is_quiet(hot, &news))
         return;
-    if (news.has_dsack)
+    if (news.has_dsack && !is_of_probe(hot, &news.dsack))
         tcp_rack_widen(&hot->rack, hot->snd_una, row->snd_nxt);
     if (has_sack)
         tcp_rack_detect(net, hot);

@@ -434,9 +434,9 @@ static void arm_after_output(struct net *net, uint32_t conn, bool is_refused)
         hot->flags |= TCP_HOT_PERSISTING;
         hot->tries = 0;
         hot->progress_at_ns = net->now_ns;
+        hot->sender &= (uint8_t)~TCP_SENDER_THIN;
         hot->resend_at_ns = net->now_ns + tcp_rto_ns(hot);
     }
-    tcp_timer_update(net, conn);
 }
 
 void tcp_output(struct net *net, uint32_t conn)
@@ -446,10 +446,14 @@ void tcp_output(struct net *net, uint32_t conn)
     if (hot == NULL || row->state == TCP_SYN_SENT)
         return;
     hot->flags &= (uint8_t)~TCP_HOT_DIRTY;
+    uint32_t snd_nxt = row->snd_nxt;
     bool is_sent = hot->lost == 0 || send_lost(net, conn);
     if (is_sent && hot->lost == 0)
         is_sent = send_new(net, conn);
     arm_after_output(net, conn, !is_sent);
+    if (row->snd_nxt != snd_nxt)
+        tcp_tlp_schedule(net, conn);
+    tcp_timer_update(net, conn);
 }
 
 /* ---- the queue ---- */

@@ -62,7 +62,10 @@ struct tcp_hot *tcp_unpark(struct net *net, uint32_t conn)
     tcp_rto_compute(hot);
     row->hot = index;
     /* No timer of a connection is due sooner, so what is armed next costs one store. */
-    wheel_arm(&tcp->wheel, index, net->now_ns + TCP_RTO_US_MIN * NS_PER_US);
+    uint32_t wait_us = tcp_tlp_wait_us(hot->srtt_us);
+    bool is_probed = (row->flags & TCP_ROW_SACK) != 0 && wait_us < TCP_RTO_US_MIN;
+    wait_us = is_probed ? wait_us : TCP_RTO_US_MIN;
+    wheel_arm(&tcp->wheel, index, net->now_ns + (uint64_t)wait_us * NS_PER_US);
     return hot;
 }
 

@@ -9,6 +9,8 @@
 #include "tcp_path.h"
 
 #define RTT_GRANULARITY_US 1000u
+#define THIN_RECORDS 4u /* fewer in flight: no duplicates would tell of a loss */
+#define THIN_TRIES 6u   /* in which its timeout grows evenly */
 #define SWEEP_SMALL_ROWS 65536u
 
 /* ---- round-trip time ---- */
@@ -49,6 +51,10 @@ uint64_t tcp_rto_ns(const struct tcp_hot *hot)
 {
     uint32_t shift = hot->tries < 16 ? hot->tries : 16;
     uint64_t rto_us = (uint64_t)hot->rto_us << shift; /* RFC 6298 5.5 */
+    if ((hot->sender & TCP_SENDER_THIN) != 0) {
+        uint32_t even = hot->tries < THIN_TRIES ? hot->tries : THIN_TRIES;
+        rto_us = (uint64_t)hot->rto_us * (even + 1) << (shift - (even < shift ? even : shift));
+    }
     return (rto_us < TCP_RTO_US_MAX ? rto_us : TCP_RTO_US_MAX) * NS_PER_US;
 }
 
@@ -136,7 +142,11 @@ static void retransmission_expired(struct net *net, uint32_t conn, struct tcp_ho
         hot->tries++;
     hot->resend_at_ns = TCP_NEVER;
     hot->rack_at_ns = TCP_NEVER;
+    hot->rack.flags &= (uint8_t)~TCP_RACK_PROBE;
+    hot->sender &= (uint8_t) ~(TCP_SENDER_PROBE_ARMED | TCP_SENDER_THIN);
     hot->sender |= TCP_SENDER_RESEND_NOW;
+    if (hot->sent_count < THIN_RECORDS && hot->srtt_us != 0)
+        hot->sender |= TCP_SENDER_THIN;
     hot->dup_acks = 0;
     if ((row->flags & TCP_ROW_SACK) != 0) {
         tcp_sent_renege(net, hot);
@@ -170,11 +180,15 @@ static void resend_expired(struct net *net, uint32_t conn)
         retransmission_expired(net, conn, hot);
 }
 
-/* RFC 8985 6.2 step 5: what was suspected may be lost by now. */
-static void reorder_expired(struct net *net, uint32_t conn)
+/* The tail probe's time, or that of RFC 8985 6.2 step 5: what was suspected may be lost by now. */
+static void rack_expired(struct net *net, uint32_t conn)
 {
     const struct tcp_row *row = &net->rows[conn];
     struct tcp_hot *hot = tcp_hot_of(net, row);
+    if ((hot->sender & TCP_SENDER_PROBE_ARMED) != 0) {
+        tcp_tlp_expired(net, conn);
+        return;
+    }
     uint32_t pipe_before = tcp_pipe(row, hot);
     tcp_rack_detect(net, hot);
     tcp_judge_loss(net, conn, pipe_before, 0, TCP_ACK_UNSAFE);
@@ -191,12 +205,12 @@ static void timer_step(struct net *net, uint32_t index)
         give_up(net, conn);
         return;
     }
+    if (net->now_ns >= hot->rack_at_ns)
+        rack_expired(net, conn);
     if (net->now_ns >= hot->resend_at_ns)
         resend_expired(net, conn);
     if (net->rows[conn].hot != index)
         return;
-    if (net->now_ns >= hot->rack_at_ns)
-        reorder_expired(net, conn);
     if (hot->range_count != 0 && net->now_ns - hot->quiet_at_ns >= TCP_RANGES_NS_MAX)
         tcp_reorder_drop(net, hot);
     if (net->now_ns - hot->quiet_at_ns >= TCP_QUIET_NS && tcp_can_park(net, conn))

@@ -230,6 +230,47 @@ static void any_one_packet_may_be_lost_or_doubled(void **state)
     }
 }
 
+/* ---- the tail ---- */
+
+/* A record is the last thing in flight and lost: the probe brings it across within two round trips
+ * and 25 ms of its sending, and the way there; whatever the round trip, and on a parked connection
+ * as well. */
+static void a_lost_tail_is_repaired_soon(void **state)
+{
+    (void)state;
+    const uint64_t delays_ms[] = {0, 1, 5, 20, 40};
+    for (uint32_t i = 0; i < ARRAY_COUNT(delays_ms); i++) {
+        static struct pair pair;
+        struct pair_options options = pair_defaults();
+        options.faults.delay_ns = delays_ms[i] * NS_PER_MS;
+        pair_open(&pair, &options);
+        uint32_t accepted;
+        uint32_t conn = pair_connect(&pair, 3000, &accepted);
+        pair_run_for(&pair, 3 * NS_PER_SECOND);
+        struct flow *far = &pair.ends[1].flows[accepted];
+        assert_int_equal(far->received, 3000);
+        assert_int_equal(net_usage(pair.ends[0].net).hot, 0);
+        pair.act = SHIM_DROP;
+        pair.act_at = pair.frame_count;
+        uint64_t sent_at_ns = pair.now_ns;
+        uint64_t step_at_ns = 0;
+        pair.ends[0].flows[conn].to_send = 3200;
+        pair.ends[0].flows[conn].chunk = 200;
+        while (far->received != 3200) {
+            step_at_ns = pair.now_ns; /* which goes on at the end of the step */
+            pair_step(&pair);
+            assert_true(step_at_ns < sent_at_ns + 2 * NS_PER_SECOND);
+        }
+        assert_true(step_at_ns - sent_at_ns <= (5 * delays_ms[i] + 25) * NS_PER_MS);
+        assert_int_equal(end_metric(&pair.ends[0], METRIC_TCP_TIMEOUTS), 0);
+        assert_int_equal(end_metric(&pair.ends[0], METRIC_TCP_TAIL_PROBES), 1);
+        tcp_close(pair.ends[0].net, conn);
+        assert_true(pair_run_until(&pair, both_closed, 10 * NS_PER_SECOND));
+        assert_at_baseline(&pair);
+        pair_close(&pair);
+    }
+}
+
 /* ---- ends ---- */
 
 /* Half-close: who has closed still receives all the other has to say. */
@@ -639,6 +680,7 @@ int main(void)
         cmocka_unit_test(transfers_within_odd_limits),
         cmocka_unit_test(sequence_numbers_wrap),
         cmocka_unit_test(any_one_packet_may_be_lost_or_doubled),
+        cmocka_unit_test(a_lost_tail_is_repaired_soon),
         cmocka_unit_test(half_close_lets_the_other_side_finish),
         cmocka_unit_test(both_sides_may_close_at_once),
         cmocka_unit_test(an_abort_resets_the_other_side),
