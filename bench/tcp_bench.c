@@ -9,7 +9,9 @@
  *     1 M and 10 M connections at rest,
  *   - the same at 1 M with checksums in software.
  * Every segment must come up as octets and every connection of a burst must be acknowledged once,
- * or the run fails. Figures are medians of the rounds. */
+ * or the run fails. Figures are medians of the rounds. Instructions a segment:
+ *   valgrind --tool=callgrind --collect-atstart=no --toggle-collect=turn \
+ *     stentor-bench tcp --count-max 10000 --rounds 1 --skip-accepts */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -23,7 +25,8 @@
 #define ACCEPT_COUNT 262144u
 #define SEGMENTS_A_ROUND (1u << 18)
 #define PREPARED 4096u /* frames made ahead, so that making them does not warm the rows' lines */
-#define ROUNDS 5u
+#define ROUNDS_MAX 15u
+#define ROUNDS_DEFAULT 5u
 #define PAYLOAD_DEFAULT 64u
 #define COUNTS 4u
 #define TRACE_EVENTS 65536u
@@ -33,6 +36,8 @@ static const uint32_t counts[COUNTS] = {10000, 100000, 1000000, 10000000};
 struct tcp_bench {
     uint32_t payload;
     uint32_t count_max;
+    uint32_t rounds;
+    bool skips_accepts;
     bool is_json;
     bool has_hugepages;
     struct heap heap;
@@ -72,10 +77,10 @@ static int compare(const void *a, const void *b)
     return (left > right) - (left < right);
 }
 
-static double median(double *figures)
+static double median(double *figures, uint32_t count)
 {
-    qsort(figures, ROUNDS, sizeof figures[0], compare);
-    return figures[ROUNDS / 2];
+    qsort(figures, count, sizeof figures[0], compare);
+    return figures[count / 2];
 }
 
 /* ---- tables ---- */
@@ -134,7 +139,7 @@ static void count_events(struct tcp_bench *bench, const struct net_events *event
 }
 
 /* One turn of a worker that received these; returns the time of it. */
-static uint64_t turn(struct tcp_bench *bench, struct packet *packets, uint32_t count)
+static NOINLINE uint64_t turn(struct tcp_bench *bench, struct packet *packets, uint32_t count)
 {
     static struct net_events events;
     events.count = 0;
@@ -173,7 +178,7 @@ static uint64_t accept_burst(struct tcp_bench *bench, uint32_t first)
 }
 
 /* Accepts a second into an empty table, 0 when one was refused. */
-static double time_accepts(struct tcp_bench *bench)
+static NOINLINE double time_accepts(struct tcp_bench *bench)
 {
     uint64_t spent_ns = 0;
     if (open_net(bench, ACCEPT_COUNT) != ERROR_NONE)
@@ -203,7 +208,7 @@ static void prepare(struct tcp_bench *bench)
 }
 
 /* Nanoseconds a segment, 0 when one was lost on the way up. */
-static double time_segments(struct tcp_bench *bench)
+static NOINLINE double time_segments(struct tcp_bench *bench)
 {
     uint64_t spent_ns = 0;
     uint64_t octets = bench->octets;
@@ -225,13 +230,13 @@ static double time_segments(struct tcp_bench *bench)
 
 static double median_segments(struct tcp_bench *bench)
 {
-    double figures[ROUNDS];
+    double figures[ROUNDS_MAX];
     double smallest = 1;
-    for (uint32_t i = 0; i < ROUNDS; i++) {
+    for (uint32_t i = 0; i < bench->rounds; i++) {
         figures[i] = time_segments(bench);
         smallest = figures[i] < smallest ? figures[i] : smallest;
     }
-    return smallest <= 0 ? 0 : median(figures);
+    return smallest <= 0 ? 0 : median(figures, bench->rounds);
 }
 
 /* ---- the whole ---- */
@@ -259,13 +264,13 @@ static int measure_count(struct tcp_bench *bench, uint32_t i, struct measured *m
 
 static int measure(struct tcp_bench *bench, struct measured *measured)
 {
-    double accepts[ROUNDS];
-    for (uint32_t i = 0; i < ROUNDS; i++) {
+    double accepts[ROUNDS_MAX] = {0};
+    for (uint32_t i = 0; i < bench->rounds && !bench->skips_accepts; i++) {
         accepts[i] = time_accepts(bench);
         if (accepts[i] <= 0)
             return fail("a handshake failed");
     }
-    measured->accepts_per_s = median(accepts);
+    measured->accepts_per_s = median(accepts, bench->rounds);
     for (uint32_t i = 0; i < COUNTS && counts[i] <= bench->count_max; i++)
         if (measure_count(bench, i, measured) != 0)
             return 1;
@@ -310,7 +315,12 @@ static bool read_arguments(struct tcp_bench *bench, int argc, char **argv)
             bench->is_json = true;
         else if (strcmp(argv[i], "--hugepages") == 0)
             bench->has_hugepages = true;
-        else if (strcmp(argv[i], "--payload") == 0 && i + 1 < argc) {
+        else if (strcmp(argv[i], "--skip-accepts") == 0)
+            bench->skips_accepts = true;
+        else if (strcmp(argv[i], "--rounds") == 0 && i + 1 < argc) {
+            if (!read_number(argv[++i], 1, ROUNDS_MAX, &bench->rounds))
+                return false;
+        } else if (strcmp(argv[i], "--payload") == 0 && i + 1 < argc) {
             if (!read_number(argv[++i], 1, PEER_PAYLOAD_MAX, &bench->payload))
                 return false;
         } else if (strcmp(argv[i], "--count-max") == 0 && i + 1 < argc) {
@@ -327,12 +337,13 @@ int bench_tcp(int argc, char **argv)
     static struct tcp_bench bench;
     struct measured measured = {0};
     bench.payload = PAYLOAD_DEFAULT;
+    bench.rounds = ROUNDS_DEFAULT;
     bench.count_max = counts[COUNTS - 1];
     bench.now_ns = 1000 * NS_PER_SECOND;
     if (!read_arguments(&bench, argc, argv)) {
         fprintf(stderr,
                 "usage: stentor-bench tcp [--payload 1..%u] [--count-max 10000..10000000] "
-                "[--hugepages] [--json]\n",
+                "[--rounds 1..15] [--skip-accepts] [--hugepages] [--json]\n",
                 PEER_PAYLOAD_MAX);
         return 2;
     }
