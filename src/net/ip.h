@@ -3,7 +3,7 @@
  * Ethernet and IP, both ways.
  *
  * In: frame_read() judges one frame without side effects and names either what it is or the
- * counter of its drop. Ours are frames to our MAC (or a group: ARP and neighbour discovery only),
+ * counter of its drop. Ours are frames to our MAC (or a group: ARP and discovery only),
  * untagged, with a priority tag (802.1Q, identifier 0) or with the tag of a VLAN one of our
  * addresses is on. Of IP, what is unfragmented and comes from a unicast address that is not ours to
  * one of ours that is ready (link.h):
@@ -38,17 +38,17 @@
 /* Of an untagged IPv4 packet. */
 #define NET_TCP_OFFSET ((uint32_t)(sizeof(struct ethernet_header) + sizeof(struct ip_header)))
 
-enum frame_kind { FRAME_DROP, FRAME_ARP, FRAME_ICMP, FRAME_ICMP6, FRAME_NDP, FRAME_TCP };
+enum frame_kind { FRAME_DROP, FRAME_ARP, FRAME_ICMP, FRAME_ICMP6, FRAME_NDP, FRAME_MLD, FRAME_TCP };
 
 struct frame {
     enum frame_kind kind;
     enum metric reason;        /* FRAME_DROP */
     uint16_t vlan;             /* 0 = untagged or priority-tagged */
     uint16_t local;            /* FRAME_ICMP, _ICMP6: which of our addresses it came to */
-    bool is_to_group;          /* FRAME_NDP: its IP destination is multicast */
+    bool is_to_group;          /* FRAME_NDP, _MLD: its IP destination is multicast */
     const uint8_t *source_mac; /* 6 octets in the packet */
     struct bytes arp;          /* FRAME_ARP: after the Ethernet header */
-    struct bytes icmp;         /* FRAME_ICMP, _ICMP6, _NDP: after all IP headers, padding cut off */
+    struct bytes icmp;         /* FRAME_ICMP, _ICMP6, _NDP, _MLD: behind all IP headers, unpadded */
     struct net_address remote; /* of these: who sent it; unspecified in some FRAME_NDP */
     struct tcp_segment segment; /* FRAME_TCP, without its hash */
 };

@@ -5,8 +5,8 @@
  * packet costs the same whatever stands in it (RFC 8504 section 5.3 asks for such limits). We are
  * nobody's way: a routing header with segments left is dropped, whatever its type.
  *
- * Neighbour discovery is let through to addresses that are not ready and to groups; nothing else
- * is. */
+ * Neighbour discovery and queries of listeners are let through to addresses that are not ready and
+ * to groups; nothing else is. */
 #include "checksum.h"
 #include "ip.h"
 
@@ -119,12 +119,12 @@ static enum metric judge_addresses(const struct net_link *link, const struct ip6
 
 /* The addresses of neighbour discovery: a probe comes from nowhere, and what we send while we look
  * for others with our address may come back to us. The hops prove that it is from this link (RFC
- * 4861 section 7.1). */
+ * 4861 section 7.1); a querier of listeners has one hop to the same end (RFC 3810 5.1.14). */
 static enum metric judge_discovery(const struct net_link *link, const struct ip6_header *ip,
-                                   struct frame *frame)
+                                   enum frame_kind kind, struct frame *frame)
 {
     bool is_to_group = net_address_is_group(&ip->destination);
-    if (ip->hops != NDP_HOPS)
+    if (ip->hops != (kind == FRAME_MLD ? 1 : NDP_HOPS))
         return METRIC_NET_DROP_NDP_HOPS;
     if (!net_address_is_none(&ip->source) && !is_host(&ip->source))
         return METRIC_NET_DROP_IP_SOURCE;
@@ -136,15 +136,19 @@ static enum metric judge_discovery(const struct net_link *link, const struct ip6
 
 /* ---- what it carries ---- */
 
-static bool is_discovery(const struct inside *inside)
+static enum frame_kind kind_of(const struct inside *inside)
 {
-    return inside->protocol == IP_PROTOCOL_ICMP6 && inside->octets.size != 0 &&
-           inside->octets.at[0] >= NDP_ROUTER_SOLICITATION && inside->octets.at[0] <= NDP_REDIRECT;
+    uint8_t type = inside->octets.size != 0 ? inside->octets.at[0] : 0;
+    if (inside->protocol != IP_PROTOCOL_ICMP6)
+        return FRAME_TCP;
+    if (type == MLD_QUERY)
+        return FRAME_MLD;
+    return type >= NDP_ROUTER_SOLICITATION && type <= NDP_REDIRECT ? FRAME_NDP : FRAME_ICMP6;
 }
 
 static void read_icmp(const struct ip6_header *ip, const struct inside *inside, struct frame *frame)
 {
-    frame->kind = is_discovery(inside) ? FRAME_NDP : FRAME_ICMP6;
+    frame->kind = kind_of(inside);
     frame->icmp = inside->octets;
     if (inside->octets.size < sizeof(struct icmp_header))
         frame_drop(frame, METRIC_NET_DROP_ICMP_SHORT);
@@ -179,8 +183,9 @@ void ip6_read(const struct net_link *link, const struct packet *packet, struct b
     struct inside inside = {ip->next, bytes_slice(octets, sizeof *ip, be16_get(ip->payload_size))};
     enum metric reason = walk_extensions(&inside);
     if (reason == METRIC_COUNT)
-        reason = is_discovery(&inside) ? judge_discovery(link, ip, frame)
-                                       : judge_addresses(link, ip, frame);
+        reason = kind_of(&inside) == FRAME_NDP || kind_of(&inside) == FRAME_MLD
+                     ? judge_discovery(link, ip, kind_of(&inside), frame)
+                     : judge_addresses(link, ip, frame);
     if (reason != METRIC_COUNT)
         return frame_drop(frame, reason);
     frame->remote = ip->source;

@@ -103,6 +103,13 @@ static inline uint32_t net_ip_header_size(const struct net_address *remote)
 {
     return net_address_is_ipv4(remote) ? 20 : 40;
 }
+/* RFC 4291 section 2.7.1: ff02::1:ff00:0/104 with the last 24 bits of the address. */
+static inline struct net_address net_solicited_group(const struct net_address *address)
+{
+    struct net_address group = {{0xff, 0x02, [11] = 0x01, [12] = 0xff}};
+    memcpy(group.octets + 13, address->octets + 13, 3);
+    return group;
+}
 /* In the on-link prefix of that address of ours. */
 static inline bool link_local_covers(const struct link_local *local,
                                      const struct net_address *address)

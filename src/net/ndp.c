@@ -7,6 +7,7 @@
 #include "stentor/clock.h"
 
 #include "checksum.h"
+#include "mld.h"
 #include "neighbour.h"
 #include "net_state.h"
 
@@ -27,14 +28,6 @@ struct ndp_message {
     uint8_t type;
     uint8_t option;
 };
-
-/* RFC 4291 section 2.7.1: ff02::1:ff00:0/104 with the last 24 bits of the address. */
-static struct net_address solicited_group(const struct net_address *address)
-{
-    struct net_address group = {{0xff, 0x02, [11] = 0x01, [12] = 0xff}};
-    memcpy(group.octets + 13, address->octets + 13, 3);
-    return group;
-}
 
 /* Writes the message behind the Ethernet header; returns its end. */
 static uint8_t *write_message(const struct net *net, uint8_t *at, const struct ndp_message *message)
@@ -91,7 +84,7 @@ void ndp_ask(struct net *net, uint16_t vlan, const struct net_address *address, 
         return;
     (void)send_fresh(net, &(struct ndp_message){
                               .from = net->link.locals[from].address,
-                              .to = mac != NULL ? *address : solicited_group(address),
+                              .to = mac != NULL ? *address : net_solicited_group(address),
                               .target = *address,
                               .to_mac = mac,
                               .vlan = vlan,
@@ -122,7 +115,7 @@ static bool probe(struct net *net, const struct link_local *local)
     return net->options.nic->index != 0 ||
            send_fresh(net, &(struct ndp_message){
                                .from = nobody,
-                               .to = solicited_group(&local->address),
+                               .to = net_solicited_group(&local->address),
                                .target = local->address,
                                .vlan = local->vlan,
                                .type = NDP_SOLICITATION,
@@ -144,8 +137,11 @@ static void solicit_routers(struct net *net, const struct link_local *local)
 
 /* ---- the clock ---- */
 
+/* Queue 0 probes for all; the others are ready only after it has had its answer. */
 static uint64_t delay_ns(struct net *net)
 {
+    if (net->options.nic->index != 0)
+        return NDP_DELAY_NS_MAX + NDP_LAG_NS;
     return random_below(net->options.random, (uint32_t)NDP_DELAY_NS_MAX);
 }
 
@@ -184,6 +180,7 @@ static void become_ready(struct net *net, uint32_t i)
     struct link_local *local = &net->link.locals[i];
     local->state = LINK_READY;
     net->ndp.locals[i].probe_at_ns = NDP_NEVER;
+    mld_report(net, local->vlan, MLD_TO_EXCLUDE);
     announce(net, local);
     if (wants_router(net, local))
         net->ndp.locals[i].solicit_at_ns = net->now_ns + delay_ns(net);
@@ -196,6 +193,7 @@ static void step_detection(struct net *net, uint32_t i)
         become_ready(net, i);
         return;
     }
+    mld_report(net, net->link.locals[i].vlan, MLD_TO_EXCLUDE);
     if (probe(net, &net->link.locals[i]))
         local->probes++;
     local->probe_at_ns = net->now_ns + NDP_PROBE_NS;

@@ -26,6 +26,7 @@
 #define NDP_PROBES 1u                         /* RFC 4862 section 5.1 */
 #define NDP_PROBE_NS UINT64_C(1000000000)     /* RetransTimer */
 #define NDP_DELAY_NS_MAX UINT64_C(1000000000) /* before the first message */
+#define NDP_LAG_NS UINT64_C(100000000)        /* of the other queues behind queue 0 */
 #define NDP_SOLICIT_NS UINT64_C(4000000000)   /* for routers, first interval */
 #define NDP_SOLICIT_NS_MAX UINT64_C(3600000000000)
 #define NDP_DEFEND_NS UINT64_C(10000000000)

@@ -11,6 +11,7 @@
 #include "stentor/net.h"
 
 #include "icmp.h"
+#include "mld.h"
 #include "net_state.h"
 #include "tcp.h"
 
@@ -184,6 +185,9 @@ static void input_frame(struct net *net, struct burst *burst, uint32_t i, struct
         break;
     case FRAME_NDP:
         ndp_input(net, packet, frame);
+        break;
+    case FRAME_MLD:
+        mld_input(net, frame);
         break;
     case FRAME_TCP:
         input_segment(net, burst, i, events);

@@ -60,6 +60,7 @@ struct net {
     uint32_t router_count; /* of the options and learned */
     struct ndp ndp;
     uint64_t arp_defended_at_ns;
+    uint64_t mld_reported_at_ns;
 };
 
 static inline bool net_is_listening(const struct net *net, uint16_t port)

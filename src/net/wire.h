@@ -159,6 +159,34 @@ struct ndp_router {
 };
 static_assert(sizeof(struct ndp_router) == 16, "RFC 4861 section 4.2");
 
+#define MLD_QUERY 130u
+#define MLD_REPORT 143u
+#define IP6_OPTION_ALERT 5u /* RFC 2711 */
+
+/* The hop-by-hop header of multicast listener discovery. */
+struct mld_alert {
+    struct ip6_extension start;
+    uint8_t option[6]; /* router alert, PadN */
+};
+static_assert(sizeof(struct mld_alert) == 8, "RFC 2711 section 2.1");
+
+/* Records follow. */
+struct mld_report {
+    uint8_t type;
+    uint8_t code;
+    struct be16 checksum;
+    struct be16 spare;
+    struct be16 count;
+};
+
+struct mld_record {
+    uint8_t kind;
+    uint8_t auxiliary_size;
+    struct be16 source_count;
+    struct net_address group;
+};
+static_assert(sizeof(struct mld_record) == 20, "RFC 3810 section 5.2");
+
 #define NDP_OPTION_SOURCE_MAC 1u
 #define NDP_OPTION_TARGET_MAC 2u
 

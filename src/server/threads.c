@@ -133,6 +133,11 @@ static void threads_end(struct server *server)
     server->thread_count = 0;
 }
 
+static const char *first_address(const struct config *config)
+{
+    return config->net_addresses.count != 0 ? config->net_addresses.items[0] : config->net_address;
+}
+
 enum error server_run(struct server *server)
 {
     ASSERT(!server->is_by_hand);
@@ -149,7 +154,7 @@ enum error server_run(struct server *server)
     described[writer.size] = '\0';
     log_line(server->control.log, LOG_LEVEL_INFO, clock_wall_ms(),
              "event=started version=%s workers=%u address=%s port=%u domain=%s nic=\"%s\"",
-             STENTOR_VERSION, server->worker_count, server->config->net_address,
+             STENTOR_VERSION, server->worker_count, first_address(server->config),
              (unsigned)server->config->xmpp_port, server->config->xmpp_domain, described);
     control_run(server);
     threads_end(server);
