@@ -454,7 +454,9 @@ static void take_crossing_syn(struct net *net, uint32_t conn, const struct tcp_s
     agree(net, row, segment, &options);
     row->flags |= TCP_ROW_CROSSED;
     row->challenge_at = now;
-    (void)write_syn(net, conn, TCP_SYN | TCP_ACK);
+    /* Our own SYN may still wait for a neighbour; this one says the same. */
+    if (write_syn(net, conn, TCP_SYN | TCP_ACK))
+        row->snd_nxt = tcp_hot_of(net, row)->iss + 1;
 }
 
 /* What a peer sends that took our answer to its SYN for the whole handshake. */

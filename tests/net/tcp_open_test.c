@@ -476,6 +476,28 @@ static void the_answer_to_a_crossing_syn_may_be_all_it_takes(void **state)
     script_close(&script);
 }
 
+/* Our SYN found no buffer and was never sent when the peer's comes: our SYN-ACK counts for it, and
+ * the peer's acknowledgement of that is the handshake. */
+static void a_syn_not_sent_yet_is_crossed_as_well(void **state)
+{
+    (void)state;
+    open_script();
+    script_accept(&script); /* teaches the neighbour */
+    script.net->tcp->is_isn_fixed = true;
+    script.net->tcp->isn_fixed = 5000;
+    script.nic.refuses_take = true;
+    script.conn = tcp_connect(script.net, net_address_of_ipv4(PEER_IPV4), PEER_PORT, script.now_ns);
+    script.nic.refuses_take = false;
+    script.iss = 5001;
+    cross(70000);
+    assert_int_equal(expect_syn_acks(), 1);
+    answer(TCP_ACK, 70001, 5001);
+    assert_int_equal(script_event_count(&script, NET_CONNECTED), 1);
+    script_turn(&script);
+    abort_all();
+    script_close(&script);
+}
+
 /* A forged crossing SYN delays nobody: the one who acknowledges our SYN is believed, with its own
  * number and options. Repeated ones are answered twice a second. */
 static void a_forged_crossing_syn_is_outbid(void **state)
@@ -563,6 +585,7 @@ int main(void)
         cmocka_unit_test(only_the_right_answer_counts),
         cmocka_unit_test(crossing_syns_connect),
         cmocka_unit_test(the_answer_to_a_crossing_syn_may_be_all_it_takes),
+        cmocka_unit_test(a_syn_not_sent_yet_is_crossed_as_well),
         cmocka_unit_test(a_forged_crossing_syn_is_outbid),
         cmocka_unit_test(an_opener_may_think_better_of_it),
         cmocka_unit_test(no_opening_from_a_link_local_source),
