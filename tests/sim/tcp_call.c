@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * See tcp_sim.h: connections as their applications see them. The octets of a direction are a keyed
- * function of their place, so whoever receives any of them knows what they must be.
+ * See tcp_sim.h: connections as their applications see them. The octets of a
+ * direction are a keyed function of their place, so whoever receives any of
+ * them knows what they must be.
  *
- * The opener of a call always speaks first: the acceptor keeps nothing of a handshake (SYN
- * cookies), so a connection exists for it only once it has heard an ACK, and that of a silent
- * opener may be lost. */
+ * The opener of a call always speaks first: the acceptor keeps nothing of a
+ * handshake (SYN cookies), so a connection exists for it only once it has heard
+ * an ACK, and that of a silent opener may be lost. */
 #include "tcp_sim.h"
 
 #define RETRY_NS (10 * NS_PER_MS)
@@ -49,7 +50,7 @@ static struct call *find_accepted(struct tcp_sim *sim, uint32_t host, const stru
 {
     for (uint32_t i = 0; i < sim->call_count; i++) {
         struct call *call = &sim->calls[i];
-        if (call->opener != host && call->client_port == row->remote_port &&
+        if (call->opener != host && call->ports[call->opener] == row->remote_port &&
             call->sides[call->opener].was_opened && call->peer_start == row->snd_nxt &&
             !call->sides[host].was_opened && call->is_ipv6 == !net_address_is_ipv4(&row->remote))
             return call;
@@ -101,7 +102,8 @@ static void take_closed(struct tcp_sim *sim, struct call *call, uint32_t host,
                       (unsigned long long)side->sent);
 }
 
-/* What nobody calls any more: an old first segment opened it with a cookie that was still good. */
+/* What nobody calls any more: an old first segment opened it with a cookie that
+ * was still good. */
 static void take_stray(struct tcp_sim *sim, uint32_t host, const struct net_event *event)
 {
     if (event->kind == NET_ACCEPTED)
@@ -139,10 +141,11 @@ void call_take_event(struct tcp_sim *sim, uint32_t host, const struct net_event 
     case NET_ACCEPTED:
         break;
     case NET_CONNECTED:
-        if (side->was_opened || call->opener != host)
+        if (side->was_opened || (call->opener != host && !call->is_crossing))
             tcp_sim_blame(sim, "call %zu: connected twice", call - sim->calls);
         side->was_opened = true;
-        call->peer_start = sim->hosts[host].net->rows[event->conn].rcv_nxt;
+        if (!call->is_crossing)
+            call->peer_start = sim->hosts[host].net->rows[event->conn].rcv_nxt;
         break;
     case NET_DATA:
         take_octets(sim, call, host, event->octets);
@@ -278,46 +281,91 @@ static void run_side(struct tcp_sim *sim, struct call *call, uint32_t host)
     tcp_close(net, side->conn);
 }
 
-/* The earlier call on the same ports must be over at this end, and forgotten by its net. */
-static bool may_open(const struct tcp_sim *sim, const struct call *call)
+/* The earlier call on the same ports must be over at this end. */
+static bool is_port_free(const struct call *call)
 {
-    if (sim->now_ns < call->open_at_ns)
-        return false;
     if (!call->is_same_port)
         return true;
     const struct side *before = &(call - 1)->sides[call->opener];
     return (call - 1)->is_begun && !before->is_open;
 }
 
-static void open_call(struct tcp_sim *sim, struct call *call)
+static bool may_open(const struct tcp_sim *sim, const struct call *call)
 {
-    struct host *host = &sim->hosts[call->opener];
-    struct side *side = &call->sides[call->opener];
-    const struct host *peer = &sim->hosts[1 - call->opener];
-    if (call->is_same_port)
-        host->net->tcp->ephemeral_next = (call - 1)->client_port;
+    return sim->now_ns >= call->open_at_ns && is_port_free(call);
+}
+
+static uint32_t first_seq(const struct net *net, uint32_t conn)
+{
+    return tcp_hot_of(net, &net->rows[conn])->iss + 1;
+}
+
+/* One host's side of it; POOL_NONE when refused. */
+static uint32_t connect_side(struct tcp_sim *sim, struct call *call, uint32_t which)
+{
+    struct host *host = &sim->hosts[which];
+    const struct host *peer = &sim->hosts[1 - which];
     host->net->tcp->is_isn_fixed = call->has_isn;
     host->net->tcp->isn_fixed = call->isn;
     uint32_t conn =
-        tcp_connect(host->net, peer->addresses[call->is_ipv6], TCP_SIM_PORT, sim->now_ns);
+        tcp_connect(host->net, peer->addresses[call->is_ipv6], call->ports[1 - which], sim->now_ns);
+    if (conn == POOL_NONE)
+        return POOL_NONE;
+    call->ports[which] = host->net->rows[conn].local_port;
+    call->sides[which].conn = conn;
+    call->sides[which].is_open = true;
+    sim->progress_at_ns = sim->now_ns;
+    return conn;
+}
+
+static void open_call(struct tcp_sim *sim, struct call *call)
+{
+    struct net *net = sim->hosts[call->opener].net;
+    if (call->is_same_port)
+        net->tcp->ephemeral_next = (call - 1)->ports[call->opener];
+    uint32_t conn = connect_side(sim, call, call->opener);
     if (conn == POOL_NONE) {
         call->open_at_ns = sim->now_ns + CONNECT_RETRY_NS;
         return;
     }
     call->is_begun = true;
-    sim->progress_at_ns = sim->now_ns;
-    call->client_port = host->net->rows[conn].local_port;
-    call->opener_start = tcp_hot_of(host->net, &host->net->rows[conn])->iss + 1;
-    side->conn = conn;
-    side->is_open = true;
+    call->opener_start = first_seq(net, conn);
+}
+
+/* Both know what port the other's next connection has. Neither hears the other
+ * before it has opened itself: that takes a packet, and packets take a turn. */
+static void open_crossing(struct tcp_sim *sim, struct call *call)
+{
+    uint16_t port = (uint16_t)(TCP_SIM_CROSSING_PORT + (call - sim->calls));
+    call->ports[0] = call->ports[1] = port;
+    call->is_begun = true;
+    for (uint32_t i = 0; i < TCP_SIM_HOSTS; i++) {
+        if (host_is_dead(sim, i))
+            continue;
+        struct tcp *tcp = sim->hosts[i].net->tcp;
+        uint16_t next = tcp->ephemeral_next;
+        tcp->ephemeral_next = port;
+        uint32_t conn = connect_side(sim, call, i);
+        tcp->ephemeral_next = next;
+        if (conn == POOL_NONE) {
+            call->may_fail = true; /* IPv6 is not ready: the other gets no answer */
+            continue;
+        }
+        uint32_t *start = i == call->opener ? &call->opener_start : &call->peer_start;
+        *start = first_seq(sim->hosts[i].net, conn);
+    }
 }
 
 void call_run(struct tcp_sim *sim, uint32_t host)
 {
     for (uint32_t i = 0; i < sim->call_count; i++) {
         struct call *call = &sim->calls[i];
-        if (!call->is_begun && call->opener == host && may_open(sim, call))
-            open_call(sim, call);
+        if (!call->is_begun && call->opener == host && may_open(sim, call)) {
+            if (call->is_crossing)
+                open_crossing(sim, call);
+            else
+                open_call(sim, call);
+        }
         run_side(sim, call, host);
     }
 }
@@ -348,22 +396,28 @@ uint64_t call_next_ns(const struct tcp_sim *sim)
     uint64_t next_ns = UINT64_MAX;
     for (uint32_t i = 0; i < sim->call_count; i++) {
         const struct call *call = &sim->calls[i];
-        if (!call->is_begun && !call->is_same_port)
+        bool can_begin = !call->is_begun && !host_is_dead(sim, call->opener);
+        if (can_begin && is_port_free(call))
             next_ns = earlier(next_ns, call->open_at_ns);
-        if (!call->is_begun && call->is_same_port && may_open(sim, call))
-            next_ns = earlier(next_ns, sim->now_ns);
-        next_ns = earlier(next_ns, side_next_ns(sim, &call->sides[0]));
-        next_ns = earlier(next_ns, side_next_ns(sim, &call->sides[1]));
+        for (uint32_t host = 0; host < TCP_SIM_HOSTS; host++)
+            if (!host_is_dead(sim, host))
+                next_ns = earlier(next_ns, side_next_ns(sim, &call->sides[host]));
     }
     return next_ns;
 }
 
 bool calls_are_over(const struct tcp_sim *sim)
 {
-    for (uint32_t i = 0; i < sim->call_count; i++) {
-        const struct call *call = &sim->calls[i];
-        if (!call->is_begun || call->sides[0].is_open || call->sides[1].is_open)
+    for (uint32_t host = 0; host < TCP_SIM_HOSTS; host++) {
+        if (host_is_dead(sim, host))
+            continue;
+        for (uint32_t i = 0; i < sim->call_count; i++) {
+            const struct call *call = &sim->calls[i];
+            if ((!call->is_begun && !host_is_dead(sim, call->opener)) || call->sides[host].is_open)
+                return false;
+        }
+        if (sim->hosts[host].net->pool.used != 0)
             return false;
     }
-    return sim->hosts[0].net->pool.used == 0 && sim->hosts[1].net->pool.used == 0;
+    return true;
 }

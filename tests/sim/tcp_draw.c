@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * See tcp_sim.h: what a world is made of, drawn from its seed: limits of both stacks, the path in
- * storm and calm, stretches in which something fails, and the calls. */
+ * See tcp_sim.h: what a world is made of, drawn from its seed: limits of both
+ * stacks, the path in storm and calm, stretches in which something fails, and
+ * the calls. */
 #include "tcp_sim.h"
 
 #define IPV6_MTUS 3u
@@ -189,8 +190,9 @@ static void draw_volume(struct tcp_sim *sim, struct call *call)
         call->chunk_max = 1000;
 }
 
-/* Who has closed does not wait for ever: not a minute while nothing comes (TCP_ORPHAN_NS), which a
- * path that swallows large packets may take, and not five in all (TCP_CLOSING_NS). */
+/* Who has closed does not wait for ever: not a minute while nothing comes
+ * (TCP_ORPHAN_NS), which a path that swallows large packets may take, and not
+ * five in all (TCP_CLOSING_NS). */
 static void spare_half_closed(struct tcp_sim *sim, struct call *call)
 {
     bool is_silent = sim->calm[0].is_path_silent || sim->calm[1].is_path_silent;
@@ -210,6 +212,7 @@ static void draw_call(struct tcp_sim *sim, struct call *call)
     const enum call_close *closing = closings[below(sim, ARRAY_COUNT(closings))];
     call->kind = (enum call_kind)below(sim, CALL_KINDS);
     call->opener = happens(sim, 25);
+    call->ports[1 - call->opener] = TCP_SIM_PORT;
     call->is_ipv6 = sim->has_ipv6 && happens(sim, 70);
     call->key = random_u64(&sim->random);
     call->open_at_ns = sim->start_ns + draw_size(sim, 32);
@@ -231,17 +234,19 @@ static void draw_call(struct tcp_sim *sim, struct call *call)
         call->has_isn = true;
         call->isn = 0u - ahead[below(sim, ARRAY_COUNT(ahead))] - below(sim, 3);
     }
+    call->is_crossing = happens(sim, 5);
     spare_half_closed(sim, call);
 }
 
-/* The same ports again as soon as the opener has closed; the acceptor closes first, so that the
- * memory of the connection is at its end. */
+/* The same ports again as soon as the opener has closed; the acceptor closes
+ * first, so that the memory of the connection is at its end. */
 static void draw_again(struct tcp_sim *sim, struct call *call)
 {
     const struct call *before = call - 1;
     uint32_t opener = before->opener;
     draw_call(sim, call);
-    if (before->may_fail || call->opener != opener || call->is_ipv6 != before->is_ipv6)
+    if (before->may_fail || before->is_crossing || call->is_crossing || call->opener != opener ||
+        call->is_ipv6 != before->is_ipv6)
         return;
     call->is_same_port = true;
     call->has_isn = false;
@@ -269,5 +274,7 @@ struct net_options tcp_sim_draw(struct tcp_sim *sim)
     struct net_options limits = draw_limits(sim);
     draw_faults(sim);
     draw_calls(sim);
+    sim->mortal = happens(sim, 4) ? below(sim, TCP_SIM_HOSTS) : TCP_SIM_HOSTS;
+    sim->dies_at_ns = sim->start_ns + draw_size(sim, 34);
     return limits;
 }

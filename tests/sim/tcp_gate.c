@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * See tcp_sim.h: the exhaustive gates. One exchange, handshake, a request and its echo, close, on
- * a clean path; first whole, to learn how many frames it takes, ARP included; then once for each of
- * those frames and each thing that may befall it. All that a seed is judged by is judged here.
+ * See tcp_sim.h: the exhaustive gates. One exchange, handshake, a request and
+ * its echo, close, on a clean path; first whole, to learn how many frames it
+ * takes, ARP included; then once for each of those frames and each thing that
+ * may befall it. All that a seed is judged by is judged here.
  *
- * Delays are around the retransmission timeouts, a tick to either side: 1 s of a first SYN, 200 ms
- * of a path this short. */
+ * Delays are around the retransmission timeouts, a tick to either side: 1 s of
+ * a first SYN, 200 ms of a path this short. */
 #include <stdio.h>
 
 #include "tcp_sim.h"
@@ -38,6 +39,7 @@ struct setting {
     bool has_isn;
     bool wraps_time;
     bool is_ipv6;
+    bool is_crossing;
     uint32_t isn;
 };
 
@@ -50,6 +52,8 @@ static const struct setting settings[] = {
     {.name = "timestamps wrap", .wraps_time = true},
     {.name = "both wrap", .has_isn = true, .wraps_time = true, .isn = 0u - 1460},
     {.name = "IPv6", .is_ipv6 = true},
+    {.name = "SYNs cross", .is_crossing = true},
+    {.name = "SYNs cross, ISN 2^32-1", .is_crossing = true, .has_isn = true, .isn = 0u - 1},
     {.name = "IPv6, ISN 2^32-1", .is_ipv6 = true, .has_isn = true, .isn = 0u - 1},
 };
 
@@ -79,12 +83,15 @@ static void exchange_write(struct tcp_sim *sim, const struct gate *gate)
     for (uint32_t i = 0; i < TCP_SIM_HOSTS; i++)
         sim->calm[i] = sim->faults[i] = (struct nic_sim_faults){.delay_ns = PATH_DELAY_NS};
     sim->call_count = 1;
+    sim->mortal = TCP_SIM_HOSTS;
     *call = (struct call){
         .kind = CALL_REQUESTS,
         .key = 1,
         .is_ipv6 = gate->setting->is_ipv6,
         .open_at_ns = sim->start_ns,
         .chunk_max = REQUEST_OCTETS,
+        .ports = {0, TCP_SIM_PORT},
+        .is_crossing = gate->setting->is_crossing,
         .request = REQUEST_OCTETS,
         .answer = REQUEST_OCTETS,
         .has_isn = gate->setting->has_isn,

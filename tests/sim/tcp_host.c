@@ -84,7 +84,8 @@ static bool plug_in(struct tcp_sim *sim, uint32_t which, uint16_t mtu)
     return true;
 }
 
-/* The first that is drawn from a host's random, so that a start in time can be chosen by it. */
+/* The first that is drawn from a host's random, so that a start in time can be
+ * chosen by it. */
 static struct siphash_key draw_key(struct random *random)
 {
     uint64_t k0 = random_u64(random);
@@ -172,11 +173,20 @@ static void take_events(struct tcp_sim *sim, uint32_t which, struct net_events *
     events->count = 0;
 }
 
+bool host_is_dead(const struct tcp_sim *sim, uint32_t which)
+{
+    return which == sim->mortal && sim->now_ns >= sim->dies_at_ns;
+}
+
 void host_turn(struct tcp_sim *sim, uint32_t which)
 {
     static struct net_events events; /* tidy: global - large, and empty between turns */
     struct host *host = &sim->hosts[which];
     struct packet packets[NIC_BURST_MAX];
+    if (host_is_dead(sim, which)) {
+        nic_release(host->tap.inner, packets, nic_receive(host->tap.inner, packets, NIC_BURST_MAX));
+        return;
+    }
     host->tap.sent_count = host->tap.plain_count = host->tap.received_count = 0;
     events.count = 0;
     uint32_t count = nic_receive(&host->tap.queue, packets, NIC_BURST_MAX);
@@ -194,5 +204,7 @@ void host_turn(struct tcp_sim *sim, uint32_t which)
 
 uint64_t host_next_ns(const struct tcp_sim *sim, uint32_t which)
 {
+    if (host_is_dead(sim, which))
+        return UINT64_MAX;
     return net_next_ns(sim->hosts[which].net, sim->now_ns);
 }

@@ -1,15 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * See tcp_sim.h: random scripts of segments against one connection of host 1. The peer is no stack
- * but this file, which writes whatever it likes with checksums that are right: octets ahead of the
- * gap, behind it, across it, again, past the window; acknowledgements old, new, partial, repeated,
- * of what was never sent; SACK blocks true, false, overlapping, reneged, before and behind what
- * they say; and lets time pass. The octets it sends are those of one stream, so what is handed up
- * is known whatever order they came in.
+ * See tcp_sim.h: random scripts of segments against one connection of host 1.
+ * The peer is no stack but this file, which writes whatever it likes with
+ * checksums that are right: octets ahead of the gap, behind it, across it,
+ * again, past the window; acknowledgements old, new, partial, repeated, of what
+ * was never sent; SACK blocks true, false, overlapping, reneged, before and
+ * behind what they say; and lets time pass. The octets it sends are those of
+ * one stream, so what is handed up is known whatever order they came in.
  *
- * Judged after each segment: octets handed up and sent, edges, tcp_is_valid, and the work: packets
- * and events for one segment, ranges and octets held, timers armed are below constants. After each
- * script: pools as before. */
+ * Judged after each segment: octets handed up and sent, edges, tcp_is_valid,
+ * and the work: packets and events for one segment, ranges and octets held,
+ * timers armed are below constants. After each script: pools as before. */
 #include <stdio.h>
 
 #include "tcp_sim.h"
@@ -18,9 +19,8 @@
 #define STREAM_OCTETS 40000u
 #define PEER_MSS 1000u
 #define SACK_BLOCKS_MAX 4u
-#define PACKETS_PER_SEGMENT_MAX 140u /* send_bytes_max of full segments, at once */
-#define EVENTS_PER_SEGMENT_MAX NET_EVENTS_RESERVE
-#define ANSWERS_PER_SEGMENT_MAX 3u /* without octets */
+#define PACKETS_PER_SEGMENT_MAX 48u /* the stream in full segments, and some */
+#define ANSWERS_PER_SEGMENT_MAX 3u  /* without octets */
 
 struct scripted {
     struct tcp_sim sim;
@@ -186,6 +186,8 @@ static void judge_work(struct scripted *script)
                       host->tap.sent_count, host->tap.plain_count);
     if (tcp->range_pool.used > TCP_RANGES_MAX)
         tcp_sim_blame(sim, "%u ranges", tcp->range_pool.used);
+    if (tcp->sent_pool.used >= TCP_SENT_RECORDS_MAX) /* the first is the connection's own */
+        tcp_sim_blame(sim, "%u records of what was sent", tcp->sent_pool.used);
     if (usage.reorder_bytes > host->options.reorder_bytes_max)
         tcp_sim_blame(sim, "%llu octets out of order", (unsigned long long)usage.reorder_bytes);
     if (tcp->wheel.armed_count > 1)
@@ -312,7 +314,7 @@ static bool open_connection(struct scripted *script)
     struct segment_out out = {.flags = TCP_SYN, .seq = script->iss, .window = 65535};
     send_segment(script, &out);
     turn(script);
-    script->call->client_port = script->port;
+    script->call->ports[0] = script->port;
     script->call->peer_start = script->their_isn + 1;
     script->call->opener_start = script->iss + 1;
     script->call->sides[0] = (struct side){.conn = POOL_NONE, .was_opened = true};
@@ -378,8 +380,9 @@ static bool open_world(struct scripted *script)
     sim->outcome = &script->outcome;
     sim->start_ns = sim->now_ns = TCP_SIM_START_NS;
     sim->call_count = 1;
+    sim->mortal = TCP_SIM_HOSTS;
     script->call = &sim->calls[0];
-    *script->call = (struct call){.kind = CALL_BULK, .is_begun = true};
+    *script->call = (struct call){.kind = CALL_BULK, .is_begun = true, .ports = {0, TCP_SIM_PORT}};
     script->port = TCP_EPHEMERAL_FIRST;
     random_init_seed(&sim->random, 1);
     heap_init(&sim->heap, 64u << 20);
@@ -401,7 +404,8 @@ bool tcp_scripts_run(uint64_t from, uint64_t count)
         run_script(&script, seed);
     bool is_good = !tcp_sim_is_blamed(&script.sim);
     if (!is_good)
-        printf("script %llu: %s\n  replay: build/stentor-sim --scripts %llu --from %llu\n",
+        printf("script %llu: %s\n  replay: build/stentor-sim --scripts %llu --from "
+               "%llu\n",
                (unsigned long long)script.seed, script.outcome.fault,
                (unsigned long long)(script.seed - from + 1), (unsigned long long)from);
     printf("scripts: %llu, %llu segments, %s\n", (unsigned long long)(seed - from),

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The TCP world: two hosts, each a whole `struct net` with its own arena, heap, blobs, metrics and
- * random, on one simulated wire under a virtual clock, in one thread. What happens is drawn from
- * the seed alone.
+ * The TCP world: two hosts, each a whole `struct net` with its own arena, heap,
+ * blobs, metrics and random, on one simulated wire under a virtual clock, in
+ * one thread. What happens is drawn from the seed alone.
  *
  *   tcp_draw.c   what a seed means
  *   tcp_world.c  makes the world, moves its clock, judges how it ended
@@ -11,8 +11,9 @@
  *   tcp_watch.c  what must hold after each turn and of each packet sent
  *   tcp_gate.c   the exhaustive gates
  *
- * Our receiver hands octets up at once and never closes its window, so there are no slow readers
- * here by nature; the tap plays one by writing window 0 into what a host sends (host.squeezed). */
+ * Our receiver hands octets up at once and never closes its window, so there
+ * are no slow readers here by nature; the tap plays one by writing window 0
+ * into what a host sends (host.squeezed). */
 #ifndef STENTOR_SIM_TCP_SIM_H
 #define STENTOR_SIM_TCP_SIM_H
 
@@ -23,6 +24,7 @@
 #define TCP_SIM_CALLS_MAX 12u
 #define TCP_SIM_PORT 5222u
 #define TCP_SIM_FIRST_PORT 40000u /* of the first call a host opens */
+#define TCP_SIM_CROSSING_PORT 50000u
 #define TCP_SIM_STRETCHES_MAX 16u
 #define TCP_SIM_START_NS (1000 * NS_PER_SECOND)
 /* Less than anything that gives a peer up. */
@@ -36,8 +38,8 @@
 
 struct tcp_sim;
 
-/* Between a net and its end of the wire. Each host is a machine of its own, so its queue is number
- * 0 whatever its end of the wire is called. */
+/* Between a net and its end of the wire. Each host is a machine of its own, so
+ * its queue is number 0 whatever its end of the wire is called. */
 struct tap {
     struct nic_queue queue; /* first: what the net holds */
     struct nic_queue *inner;
@@ -68,9 +70,11 @@ struct host {
 
 /* When a side closes. */
 enum call_close {
-    CLOSE_WHEN_SENT,     /* as soon as everything is queued: a half close for the other */
+    CLOSE_WHEN_SENT,     /* as soon as everything is queued: a half close for the
+                            other */
     CLOSE_WHEN_ENDED,    /* after the peer's end and its own last octet */
-    CLOSE_WHEN_COMPLETE, /* when both directions are whole, however the peer stands */
+    CLOSE_WHEN_COMPLETE, /* when both directions are whole, however the peer
+                            stands */
     CLOSE_BY_ABORT       /* a reset, at abort_at octets received or abort_at_ns */
 };
 
@@ -109,10 +113,10 @@ struct call {
     uint32_t opener;
     bool is_ipv6;
     bool is_begun;
-    bool is_reopened;     /* by the next call, on the same ports */
-    bool may_fail;        /* an abort is scripted */
-    uint16_t client_port; /* 0 until connected the first time; to be reused when is_same_port */
-    bool is_same_port;
+    bool may_fail;                 /* an abort is scripted */
+    uint16_t ports[TCP_SIM_HOSTS]; /* the opener's is 0 until it opened */
+    bool is_same_port;             /* as the call before */
+    bool is_crossing;              /* both open, at once and to each other: RFC 9293 figure 7 */
     uint64_t key;
     uint64_t open_at_ns;
     uint64_t idle_after; /* octets after which the opener is silent for idle_ns */
@@ -164,7 +168,10 @@ struct tcp_sim {
     enum nic_sim_strike strike;
     bool is_calm;
     bool has_ipv6;
-    bool is_strict; /* pools are ample: whatever is not aborted must end in order */
+    uint32_t mortal; /* the host that dies, TCP_SIM_HOSTS = neither */
+    uint64_t dies_at_ns;
+    bool is_strict; /* pools are ample: whatever is not aborted must end in order
+                     */
 };
 
 void tcp_sim_blame(struct tcp_sim *sim, const char *format, ...)
@@ -173,20 +180,24 @@ bool tcp_sim_is_blamed(const struct tcp_sim *sim);
 
 /* ---- tcp_draw.c ---- */
 
-/* Fills in what depends on the seed alone; returns the limits of both stacks. */
+/* Fills in what depends on the seed alone; returns the limits of both stacks.
+ */
 struct net_options tcp_sim_draw(struct tcp_sim *sim);
 /* Limits that nothing small runs into. */
 struct net_options tcp_sim_ample_limits(void);
 
 /* ---- tcp_host.c ---- */
 
-/* When to start so that the timestamps of the first call that host 0 opens wrap before_ms later. */
+/* When to start so that the timestamps of the first call that host 0 opens wrap
+ * before_ms later. */
 uint64_t host_wrap_start_ns(const struct tcp_sim *sim, uint64_t before_ms);
 bool host_open(struct tcp_sim *sim, uint32_t which, const struct net_options *limits);
 void host_close(struct tcp_sim *sim, uint32_t which);
 /* One turn in the order stentor/net.h prescribes. */
 void host_turn(struct tcp_sim *sim, uint32_t which);
 uint64_t host_next_ns(const struct tcp_sim *sim, uint32_t which);
+/* It died without a word: no turns any more, and nobody judges it. */
+bool host_is_dead(const struct tcp_sim *sim, uint32_t which);
 
 /* ---- tcp_call.c ---- */
 
@@ -203,24 +214,27 @@ void call_octets(const struct call *call, uint32_t host, uint64_t offset, uint8_
 
 void watch_turn(struct tcp_sim *sim, uint32_t host);
 void watch_packet(struct tcp_sim *sim, uint32_t host, struct packet *packet);
-/* Everything is over: pools, heaps, blobs and buffers are as they were at the start. */
+/* Everything is over: pools, heaps, blobs and buffers are as they were at the
+ * start. */
 void watch_rest(struct tcp_sim *sim);
 
 /* ---- tcp_world.c ---- */
 
-/* Opens wire and hosts of a world whose start_ns, faults and calls stand, runs it to its end,
- * judges it and closes it. strike_frame may name one frame that is struck. */
+/* Opens wire and hosts of a world whose start_ns, faults and calls stand, runs
+ * it to its end, judges it and closes it. strike_frame may name one frame that
+ * is struck. */
 void tcp_sim_run(struct tcp_sim *sim, const struct net_options *limits, struct writer *trace);
 void tcp_world_run(const struct world_options *options, struct world_outcome *outcome);
 
 /* ---- tcp_gate.c, tcp_scripts.c ---- */
 
-/* Handshake, echo and close, with each single packet lost, doubled, swapped, delayed or corrupted
- * in turn, by either order of closing, and again where sequence numbers and timestamps wrap. Prints
- * what fails and how many there were. */
+/* Handshake, echo and close, with each single packet lost, doubled, swapped,
+ * delayed or corrupted in turn, by either order of closing, and again where
+ * sequence numbers and timestamps wrap. Prints what fails and how many there
+ * were. */
 bool tcp_gates_run(struct writer *trace);
-/* Random segments out of order with random SACK blocks against one connection, `count` scripts from
- * seed `from` on. */
+/* Random segments out of order with random SACK blocks against one connection,
+ * `count` scripts from seed `from` on. */
 bool tcp_scripts_run(uint64_t from, uint64_t count);
 
 #endif

@@ -2,13 +2,14 @@
  *
  * See tcp_sim.h: what must hold, whatever the wire does.
  *
- * After each turn: acknowledgements, rcv_nxt and the right edge only move forward; each extension
- * has its row, its armed timer and its octets in order (tcp_is_valid); what is queued stays below
- * its limit; packets without octets are answers, so there is a constant number to one received.
+ * After each turn: acknowledgements, rcv_nxt and the right edge only move
+ * forward; each extension has its row, its armed timer and its octets in order
+ * (tcp_is_valid); what is queued stays below its limit; packets without octets
+ * are answers, so there is a constant number to one received.
  *
- * Of each segment sent: its octets are those of the stream at that place, first time and again; it
- * ends inside the window the peer offered (one octet of a probe more); its own acknowledgement and
- * right edge do not go back. */
+ * Of each segment sent: its octets are those of the stream at that place, first
+ * time and again; it ends inside the window the peer offered (one octet of a
+ * probe more); its own acknowledgement and right edge do not go back. */
 #include "tcp_sim.h"
 
 #define PLAIN_PER_RECEIVED 3u
@@ -101,8 +102,8 @@ static struct call *call_of(struct tcp_sim *sim, uint32_t host, const struct sen
     uint32_t to = be16_get(segment->header->destination_port);
     for (uint32_t i = 0; i < sim->call_count; i++) {
         struct call *call = &sim->calls[i];
-        uint32_t mine = call->opener == host ? call->client_port : TCP_SIM_PORT;
-        uint32_t theirs = call->opener == host ? TCP_SIM_PORT : call->client_port;
+        uint32_t mine = call->ports[host];
+        uint32_t theirs = call->ports[1 - host];
         if (call->sides[host].is_open && call->sides[host].was_opened && mine == from &&
             theirs == to && call->is_ipv6 == segment->is_ipv6)
             return call;
@@ -174,7 +175,7 @@ void watch_rest(struct tcp_sim *sim)
 {
     for (uint32_t i = 0; i < TCP_SIM_HOSTS; i++) {
         const struct host *host = &sim->hosts[i];
-        if (host->net == NULL)
+        if (host->net == NULL || host_is_dead(sim, i))
             continue;
         struct net_usage usage = net_usage(host->net);
         if (usage.connections + usage.hot + usage.send_references + usage.time_wait != 0 ||
@@ -184,9 +185,10 @@ void watch_rest(struct tcp_sim *sim)
                           "out of order %llu",
                           i, usage.connections, usage.hot, usage.send_references, usage.time_wait,
                           (unsigned long long)usage.reorder_bytes);
-        if (host->net->tcp->range_pool.used != 0 || host->net->tcp->wheel.armed_count != 0)
-            tcp_sim_blame(sim, "host %u: %u ranges and %u timers are left", i,
-                          host->net->tcp->range_pool.used, host->net->tcp->wheel.armed_count);
+        const struct tcp *tcp = host->net->tcp;
+        if (tcp->range_pool.used + tcp->sent_pool.used + tcp->wheel.armed_count != 0)
+            tcp_sim_blame(sim, "host %u: %u ranges, %u records and %u timers are left", i,
+                          tcp->range_pool.used, tcp->sent_pool.used, tcp->wheel.armed_count);
         if (host->blobs.used != 0)
             tcp_sim_blame(sim, "host %u: %u blobs are lost", i, host->blobs.used);
         if (heap_used_bytes(&host->heap) != host->heap_baseline)

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * See tcp_sim.h: from a seed to a verdict. Faults last at most TCP_SIM_FAULTS_NS_MAX, less than any
- * timeout that gives a peer up, so while pools are ample each call that nobody aborts must end in
- * order. After the faults each step of each call comes within 2 RTO_max, or within what keepalive
- * needs to find a peer that is gone. */
+ * See tcp_sim.h: from a seed to a verdict. Faults last at most
+ * TCP_SIM_FAULTS_NS_MAX, less than any timeout that gives a peer up, so while
+ * pools are ample each call that nobody aborts must end in order. After the
+ * faults each step of each call comes within 2 RTO_max, or within what
+ * keepalive needs to find a peer that is gone. */
 #include <stdarg.h>
 #include <stdio.h>
 
@@ -108,6 +109,8 @@ static void step(struct tcp_sim *sim)
     uint64_t next_ns = earlier(nic_sim_next_ns(sim->wire), call_next_ns(sim));
     next_ns = earlier(next_ns, earlier(host_next_ns(sim, 0), host_next_ns(sim, 1)));
     next_ns = earlier(next_ns, weather_next_ns(sim));
+    if (sim->mortal != TCP_SIM_HOSTS && sim->now_ns < sim->dies_at_ns)
+        next_ns = earlier(next_ns, sim->dies_at_ns);
     if (next_ns == UINT64_MAX)
         next_ns = sim->now_ns + NS_PER_SECOND;
     sim->now_ns = next_ns > sim->now_ns ? next_ns : sim->now_ns + NS_PER_US;
@@ -118,14 +121,18 @@ static uint64_t later(uint64_t a, uint64_t b)
     return a > b ? a : b;
 }
 
-/* Until when something must move: a step of a call, or what the script itself waits for. */
+/* Until when something must move: a step of a call, or what the script itself
+ * waits for. */
 static uint64_t patience_ns(const struct tcp_sim *sim)
 {
     uint64_t since_ns = later(sim->quiet_at_ns, sim->progress_at_ns);
     uint64_t script_ns = call_next_ns(sim);
     if (script_ns != UINT64_MAX)
         since_ns = later(since_ns, script_ns);
-    /* With one row a host two openers may stand in each other's way until both give up. */
+    if (sim->mortal != TCP_SIM_HOSTS)
+        since_ns = later(since_ns, sim->dies_at_ns) + TCP_SIM_USER_TIMEOUT_NS;
+    /* With one row a host two openers may stand in each other's way until both
+     * give up. */
     return since_ns + LIVENESS_NS * (sim->is_strict ? 1 : sim->call_count + 1);
 }
 
@@ -149,9 +156,9 @@ static void run_out(struct tcp_sim *sim)
 
 /* ---- the verdict ---- */
 
-/* A first segment that does not fit the path and is told so by nobody may need a minute to get
- * through in smaller ones, and then the acceptor's cookie is no good any more: it says so by a
- * reset. */
+/* A first segment that does not fit the path and is told so by nobody may need
+ * a minute to get through in smaller ones, and then the acceptor's cookie is no
+ * good any more: it says so by a reset. */
 static bool is_cookie_stale(const struct tcp_sim *sim, const struct call *call)
 {
     const struct nic_sim_faults *path = &sim->calm[call->opener];
@@ -165,9 +172,12 @@ static void judge_side(struct tcp_sim *sim, const struct call *call, uint32_t ho
     const struct side *side = &call->sides[host];
     const struct side *peer = &call->sides[1 - host];
     uint32_t number = (uint32_t)(call - sim->calls);
+    if (host_is_dead(sim, host))
+        return;
     if (side->was_opened && side->closed_count != 1)
         tcp_sim_blame(sim, "call %u: host %u got %u NET_CLOSED", number, host, side->closed_count);
-    if (!sim->is_strict || call->may_fail || is_cookie_stale(sim, call))
+    if (!sim->is_strict || call->may_fail || sim->mortal != TCP_SIM_HOSTS ||
+        is_cookie_stale(sim, call))
         return;
     if (!side->was_opened)
         tcp_sim_blame(sim, "call %u: host %u was never reached", number, host);
@@ -186,7 +196,8 @@ static void describe_side(const struct tcp_sim *sim, const struct call *call, ui
     const struct side *side = &call->sides[host];
     char line[512];
     snprintf(line, sizeof line,
-             "  call %zu kind %d host %u%s: opened %d open %d ended %d closing %d(%d) why %d "
+             "  call %zu kind %d host %u%s: opened %d open %d ended %d closing "
+             "%d(%d) why %d "
              "blocked %d sent %llu of %llu received %llu\n",
              call - sim->calls, (int)call->kind, host, call->opener == host ? " opener" : "",
              side->was_opened, side->is_open, side->has_ended, side->is_closing, (int)side->close,
