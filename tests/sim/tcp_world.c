@@ -140,7 +140,8 @@ static void run_calls(struct tcp_sim *sim)
 {
     while (!tcp_sim_is_blamed(sim) && !calls_are_over(sim)) {
         step(sim);
-        if (sim->now_ns > patience_ns(sim) || sim->turns > TURNS_MAX)
+        bool is_late = sim->now_ns > patience_ns(sim) || sim->turns > TURNS_MAX;
+        if (is_late && !calls_are_over(sim))
             tcp_sim_blame(sim, "not live: calls are not over after %llu turns",
                           (unsigned long long)sim->turns);
     }
