@@ -120,7 +120,7 @@ struct net_options tcp_sim_ample_limits(void)
     return (struct net_options){
         .connections_max = 32,
         .hot_max = 32,
-        .send_references_max = 1024,
+        .send_references_max = 4096,
         .connections_per_address = 32,
         .accepts_per_second = 100000,
         .receive_window = 65536,
@@ -186,7 +186,8 @@ static void draw_volume(struct tcp_sim *sim, struct call *call)
     uint32_t bits = happens(sim, 30) && sim->is_strict ? 17 : 14;
     opener->to_send = draw_size(sim, bits);
     other->to_send = happens(sim, 30) ? 0 : draw_size(sim, bits);
-    if (call->chunk_max < 64 && opener->to_send + other->to_send > 20000)
+    /* So that references are ample for all calls together. */
+    if (call->chunk_max < 512 && opener->to_send + other->to_send > 8000)
         call->chunk_max = 1000;
 }
 

@@ -10,7 +10,7 @@
 
 #include "tcp_sim.h"
 
-#define TURNS_MAX 400000u
+#define TURNS_MAX 3000000u
 #define LIVENESS_NS                                                                                \
     (2 * TCP_SIM_RTO_MAX_NS + TCP_SIM_KEEPALIVE_IDLE_NS +                                          \
      (TCP_SIM_KEEPALIVE_PROBES + 1) * TCP_SIM_KEEPALIVE_INTERVAL_NS)
