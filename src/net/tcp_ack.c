@@ -136,19 +136,26 @@ void tcp_judge_loss(struct net *net, uint32_t conn, uint32_t pipe_before, uint32
     tcp_congestion_recover(hot, &flight, delivered, is_new ? TCP_ACK_UNSAFE : safety);
 }
 
-/* snd_una has moved past all that was sent before the loss; or what was sent again had not been
- * lost. */
-static void end_recovery(struct net *net, struct tcp_hot *hot, const struct tcp_ack_news *news)
+/* What was sent again had not been lost, so neither had the window been too large (RFC 3522, 4015).
+ * After a timeout the rest of the flight is on its way, too: RACK will say if it is not. */
+static void undo(struct net *net, struct tcp_hot *hot)
 {
     if ((hot->flags & TCP_HOT_RECOVERING) == 0)
-        return;
-    if (news->is_spurious && hot->lost == 0) {
-        net_count(net, METRIC_TCP_UNDONE);
-        tcp_congestion_undo(hot);
-    } else if (!is_in_repair(hot)) {
+        tcp_sent_trust_all(net, hot);
+    net_count(net, METRIC_TCP_UNDONE);
+    tcp_congestion_undo(hot);
+}
+
+/* snd_una has moved past all that was sent before the loss; or nothing had been lost. */
+static void end_recovery(struct net *net, struct tcp_hot *hot, const struct tcp_ack_news *news)
+{
+    bool is_recovering = (hot->flags & TCP_HOT_RECOVERING) != 0;
+    bool is_needless = news->is_spurious && news->is_repairing && hot->cwnd_undo != 0;
+    if (is_needless && (!is_recovering || hot->lost == 0))
+        undo(net, hot);
+    else if (is_recovering && !is_in_repair(hot))
         tcp_congestion_leave(hot);
-    }
-    if ((hot->flags & TCP_HOT_RECOVERING) == 0)
+    if (is_recovering && (hot->flags & TCP_HOT_RECOVERING) == 0)
         tcp_rack_recovered(&hot->rack);
 }
 
@@ -179,6 +186,7 @@ static void advance(struct net *net, uint32_t conn, const struct tcp_options *op
     const struct tcp_row *row = &net->rows[conn];
     struct tcp_hot *hot = tcp_hot_of(net, row);
     uint32_t acked = news->ack - hot->snd_una;
+    news->is_repairing = is_in_repair(hot);
     sample_rtt(net, row, hot, options, news);
     if ((hot->flags & TCP_HOT_RECOVERING) == 0) {
         struct tcp_flight flight = tcp_flight_of(net, row, tcp_pipe(row, hot));

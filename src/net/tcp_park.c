@@ -157,6 +157,7 @@ static bool hot_is_valid(const struct net *net, uint32_t index)
            !seq_is_after(row->snd_nxt, tcp_stream_end(hot)) &&
            (row->state == TCP_SYN_SENT ||
             (references_are_valid(net, hot) && tcp_sent_is_valid(net, hot))) &&
+           (row->snd_nxt == hot->snd_una || hot->resend_at_ns != TCP_NEVER) &&
            ranges_are_valid(net, hot, row->rcv_nxt);
 }
 

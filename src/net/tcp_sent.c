@@ -116,6 +116,12 @@ void tcp_sent_lose_all(struct net *net, struct tcp_hot *hot)
     hot->sender &= (uint8_t)~TCP_SENDER_NEWLY_LOST;
 }
 
+void tcp_sent_trust_all(struct net *net, struct tcp_hot *hot)
+{
+    for (uint32_t index = hot->sent_head; index != POOL_NONE; index = net->tcp->sents[index].next)
+        unmark_lost(hot, &net->tcp->sents[index]);
+}
+
 void tcp_sent_lose_large(struct net *net, struct tcp_hot *hot, uint32_t size_max)
 {
     struct tcp_sent *sents = net->tcp->sents;

@@ -53,6 +53,7 @@ struct tcp_ack_news {
     bool has_sample;
     bool is_ambiguous; /* something was acknowledged that was sent more than once: Karn */
     bool is_spurious;  /* by its timestamp, the peer acknowledges what we sent before resending */
+    bool is_repairing; /* snd_una had not passed recover */
     bool has_dsack;
     struct tcp_sack_block dsack;
 };
@@ -77,6 +78,8 @@ void tcp_sent_again(struct net *net, struct tcp_hot *hot, uint32_t index, uint8_
 void tcp_sent_lose(struct tcp_hot *hot, struct tcp_sent *record);
 /* Everything in flight, as after a timeout without SACK. Calls for no recovery. */
 void tcp_sent_lose_all(struct net *net, struct tcp_hot *hot);
+/* What was marked LOST is taken to be on its way after all. */
+void tcp_sent_trust_all(struct net *net, struct tcp_hot *hot);
 /* What is larger than a segment may be now, and did not arrive. Calls for no recovery. */
 void tcp_sent_lose_large(struct net *net, struct tcp_hot *hot, uint32_t size_max);
 /* SACKED is forgotten: the peer may have thrown those octets away (RFC 2018 8). */

@@ -219,6 +219,41 @@ static void a_lost_flight_is_sent_again_by_slow_start(void **state)
     script_close(&script);
 }
 
+/* The path stood still, then everything arrives: the timestamp shows that the timeout was for
+ * nothing, the window is as before, and nothing more is sent again. */
+static void a_needless_timeout_is_undone(void **state)
+{
+    (void)state;
+    script_open(&script);
+    script.window = 60000;
+    script.has_timestamps = true;
+    script_start(&script);
+    script_accept(&script);
+    script.net->rows[script.conn].flags |= TCP_ROW_SACK;
+    const uint32_t room = MSS - TCP_TIMESTAMPS_SIZE;
+    assert_int_equal(script_send(&script, 0, 8 * room), ERROR_NONE);
+    script_turn(&script);
+    struct sent sent = {0};
+    for (uint32_t i = 0; i < 8; i++)
+        assert_true(script_next(&script, &sent));
+    uint32_t echo = script.our_ts;
+    uint32_t cwnd = script_hot(&script)->cwnd;
+    script_advance(&script, 1100 * NS_PER_MS); /* no round trip is known: no probe, 1 s */
+    script_expect(&script, TCP_ACK, 0, 0, room);
+    assert_true(script_hot(&script)->cwnd < cwnd);
+    script.our_ts = echo;
+    ack(2 * room);
+    turn();
+    script_expect_none(&script);
+    assert_true(script_hot(&script)->cwnd >= cwnd);
+    assert_int_equal(script_hot(&script)->lost, 0);
+    assert_int_equal(script_metric(&script, METRIC_TCP_UNDONE), 1);
+    ack(8 * room);
+    turn();
+    script_expect_none(&script);
+    script_close(&script);
+}
+
 /* A peer that SACKs what was never sent, again and again, moves nothing. */
 static void lies_about_what_arrived_gain_nothing(void **state)
 {
@@ -371,6 +406,7 @@ int main(void)
         cmocka_unit_test(the_reorder_timer_finds_what_is_lost),
         cmocka_unit_test(who_reneges_is_served_again),
         cmocka_unit_test(a_lost_flight_is_sent_again_by_slow_start),
+        cmocka_unit_test(a_needless_timeout_is_undone),
         cmocka_unit_test(lies_about_what_arrived_gain_nothing),
         cmocka_unit_test(without_records_everything_still_arrives),
         cmocka_unit_test(partial_acknowledgements_walk_the_holes),
