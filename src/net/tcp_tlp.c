@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * The tail loss probe (RFC 8985 section 7): what is in flight has no segment behind it that could
- * tell of its loss, so two round trips after the last word either way one segment goes again, or
- * goes new, and the answer to it brings RACK to work. For a stream of single records this is what
+ * tell of its loss, so two round trips after the last of them left one segment goes again, or goes
+ * new, and the answer to it brings RACK to work. For a stream of single records this is what
  * repairs a loss, in place of a timeout of 200 ms and more. Only with SACK, outside recovery, and
  * one at a time.
  *
@@ -28,6 +28,17 @@ static bool may_probe(const struct tcp_row *row, const struct tcp_hot *hot)
            (hot->rack.flags & TCP_RACK_PROBE) == 0;
 }
 
+/* RFC 8985 7.2 counts from each acknowledgement. We count from when the last segment left: when the
+ * ones before it are acknowledged a round trip later, its own acknowledgement is due with theirs,
+ * and to wait two more is to repair the commonest tail loss after three. */
+static uint64_t wait_ns(const struct net *net, const struct tcp_hot *hot)
+{
+    uint32_t age_us = tcp_now_us(net) - net->tcp->sents[hot->sent_tail].sent_at_us;
+    uint32_t wait_us = tcp_tlp_wait_us(hot->srtt_us);
+    wait_us = wait_us > age_us + PROBE_SLACK_US ? wait_us - age_us : PROBE_SLACK_US;
+    return (uint64_t)wait_us * NS_PER_US;
+}
+
 void tcp_tlp_schedule(struct net *net, uint32_t conn)
 {
     const struct tcp_row *row = &net->rows[conn];
@@ -38,7 +49,7 @@ void tcp_tlp_schedule(struct net *net, uint32_t conn)
     hot->rack_at_ns = TCP_NEVER;
     if (!may_probe(row, hot))
         return;
-    uint64_t at_ns = net->now_ns + (uint64_t)tcp_tlp_wait_us(hot->srtt_us) * NS_PER_US;
+    uint64_t at_ns = net->now_ns + wait_ns(net, hot);
     hot->rack_at_ns = at_ns < hot->resend_at_ns ? at_ns : hot->resend_at_ns;
     hot->sender |= TCP_SENDER_PROBE_ARMED;
 }
