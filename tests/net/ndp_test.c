@@ -424,6 +424,9 @@ static void asks_and_learns(void **state)
     said.options = PEER_TARGET_MAC;
     hear(&said);
     assert_memory_equal(resolve(&peer_ipv6), peer_mac, 6);
+    int64_t before = count_of(METRIC_NET_DROP_NDP_UNSOLICITED);
+    hear(&said); /* once more: nobody asked again, so it confirms nothing */
+    assert_int_equal(count_of(METRIC_NET_DROP_NDP_UNSOLICITED), before + 1);
 }
 
 /* A known neighbour is asked in unicast when somebody else claims its address, and stays; an answer
@@ -530,6 +533,8 @@ static void bounds_routers(void **state)
         hear(&said);
     }
     assert_int_equal(net.router_count, 2 * NEIGHBOUR_LEARNED_VLAN_MAX);
+    assert_true(neighbour_has_learned(&net, 0));
+    assert_true(neighbour_has_learned(&net, 7));
     assert_int_equal(count_of(METRIC_NET_DROP_NDP_ROUTERS_FULL),
                      40 - 2 * NEIGHBOUR_LEARNED_VLAN_MAX);
     struct said said = router_says(1800);
