@@ -237,9 +237,14 @@ static void note_sent(struct net *net, uint32_t conn, uint32_t seq, uint32_t siz
               seq - hot->snd_una, hot->tries);
 }
 
-static bool ends_with_fin(const struct tcp_hot *hot, uint32_t end)
+/* The FIN has a sequence number like an octet: it waits for room in the window (RFC 9293 3.4), but
+ * for one that left before, and for a probe. */
+static bool ends_with_fin(const struct tcp_row *row, const struct tcp_hot *hot, uint32_t end)
 {
-    return end == hot->snd_end && (hot->flags & TCP_HOT_FIN_QUEUED) != 0;
+    if (end != hot->snd_end || (hot->flags & TCP_HOT_FIN_QUEUED) == 0)
+        return false;
+    return seq_is_after(row->snd_nxt, end) || (hot->flags & TCP_HOT_PERSISTING) != 0 ||
+           end - hot->snd_una < tcp_send_window(row);
 }
 
 /* RFC 3168 6.1.5, 6.1.6: only octets that leave for the first time, and no probes, may be marked on
@@ -266,7 +271,7 @@ bool tcp_transmit(struct net *net, uint32_t conn, uint32_t seq, uint32_t size)
     uint8_t *at = net_packet_begin(net, row, &packet);
     if (at == NULL)
         return false;
-    bool has_fin = ends_with_fin(hot, seq + size);
+    bool has_fin = ends_with_fin(row, hot, seq + size);
     struct tcp_stretch stretch = {.seq = seq, .size = size, .flags = TCP_ACK};
     if (seq + size == hot->snd_end && size != 0)
         stretch.flags |= TCP_PSH;
@@ -288,7 +293,7 @@ bool tcp_transmit_new(struct net *net, uint32_t conn, uint32_t size)
     uint32_t seq = row->snd_nxt;
     if (!tcp_transmit(net, conn, seq, size))
         return false;
-    size += ends_with_fin(hot, seq + size);
+    size += ends_with_fin(row, hot, seq + size);
     tcp_sent_add(net, hot, seq, size);
     row->snd_nxt = seq + size;
     return true;
@@ -330,7 +335,7 @@ bool tcp_transmit_again(struct net *net, uint32_t conn, uint32_t index)
     if (!tcp_transmit(net, conn, record->seq, size))
         return false;
     tcp_sent_again(net, hot, index, part);
-    uint32_t end = record->seq + size + ends_with_fin(hot, record->seq + size);
+    uint32_t end = record->seq + size + ends_with_fin(row, hot, record->seq + size);
     if (seq_is_after(end, row->snd_nxt)) {
         record->size = end - record->seq;
         row->snd_nxt = end;
