@@ -96,6 +96,14 @@ static void input_syn_sent(struct net *net, uint32_t conn, const struct icmp_quo
     tcp_die(net, conn, NET_CLOSE_REFUSED);
 }
 
+static void input_too_big(struct net *net, uint32_t conn, const struct icmp_quoted *quoted)
+{
+    if (!net_address_is_ipv4(&quoted->key.remote) && quoted->mtu < TCP_PATH_MTU_MIN_IPV6)
+        net_count(net, METRIC_NET_ICMP_MTU_STALE); /* RFC 8201 4: no link of IPv6 carries less */
+    else
+        tcp_path_mtu(net, conn, quoted->mtu != 0 ? quoted->mtu : plateau_below(quoted->size));
+}
+
 void tcp_path_input(struct net *net, const struct icmp_quoted *quoted)
 {
     uint64_t hash = tcp_table_hash(&net->table, &quoted->key);
@@ -111,7 +119,7 @@ void tcp_path_input(struct net *net, const struct icmp_quoted *quoted)
     else if (row->state == TCP_SYN_SENT)
         input_syn_sent(net, conn, quoted);
     else if (quoted->verdict == ICMP_TOO_BIG)
-        tcp_path_mtu(net, conn, quoted->mtu != 0 ? quoted->mtu : plateau_below(quoted->size));
+        input_too_big(net, conn, quoted);
     else
         tcp_soft_error(net, conn);
 }
