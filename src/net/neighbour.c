@@ -199,9 +199,10 @@ static struct neighbour_row *row_for(struct net *net, uint16_t local, const stru
                                      uint16_t hint)
 {
     const struct link_local *from = &net->link.locals[local];
-    /* A hint is only ever what this function found before: one that names our router is of a peer
-     * behind it, or of the router itself. */
-    if (IS_LIKELY(hint == from->router && hint != LINK_ROUTER_NONE))
+    /* A hint is only ever what this function found before, and the rows of configured routers never
+     * change hands: one that names ours is of a peer behind it, or of the router itself. */
+    uint32_t configured_end = NEIGHBOUR_ROUTERS + net->options.router_count;
+    if (IS_LIKELY(hint == from->router && hint < configured_end))
         return &net->neighbours.rows[hint];
     if (IS_LIKELY(hint < NEIGHBOUR_ROUTERS + NEIGHBOUR_ROUTERS_MAX) &&
         is_row_of(&net->neighbours.rows[hint], to, from->vlan))

@@ -3,7 +3,8 @@
  * Neighbours on the link: from address and VLAN to MAC, for IPv4 (asked by arp.h) and IPv6 (by
  * ndp.h) alike. A bounded set-associative cache: sets of eight by keyed hash, the longest unused
  * goes. A neighbour is named by a u16 that callers keep as a hint only: the address is checked at
- * every use and the hint repaired, so an eviction harms nobody.
+ * every use (but where the hint names a configured router, whose row is nobody else's) and the hint
+ * repaired, so an eviction harms nobody.
  *
  *     NONE -> ASKED (request sent, no MAC: packets are dropped, TCP sends them again)
  *          -> KNOWN (MAC usable; after a minute without confirmation, or when something
