@@ -10,6 +10,7 @@
 /* argv[0] is the name of the sub-command. */
 int bench_churn(int argc, char **argv);
 int bench_flood(int argc, char **argv);
+int bench_cost(int argc, char **argv);
 int bench_rows(int argc, char **argv);
 int bench_tcp(int argc, char **argv);
 int bench_xml(int argc, char **argv);

@@ -99,6 +99,45 @@ static void a_busy_connection_does_not_park(void **state)
     script_close(&script);
 }
 
+/* With no extension to be had, a parked connection still hears, acknowledges, challenges and is
+ * probed; what needs one is refused by value and counted, and octets ahead of a gap come again. */
+static void a_parked_connection_needs_no_extension(void **state)
+{
+    (void)state;
+    script_open(&script);
+    script.options.hot_max = 1;
+    script_start(&script);
+    script_accept(&script);
+    uint32_t only = pool_take(&script.net->tcp->hot_pool);
+    script_input(&script, TCP_ACK, 0, 0, BYTES("hello"));
+    assert_int_equal(script_event_count(&script, NET_DATA), 1);
+    net_release(script.net, script.now_ns);
+    script_expect(&script, TCP_ACK, 0, 5, 0);
+    script_input(&script, TCP_ACK, 5, 0, BYTES(""));      /* the answer to a keepalive probe */
+    script_input(&script, TCP_ACK, 0, 0, BYTES("hello")); /* old */
+    net_release(script.net, script.now_ns);
+    script_expect(&script, TCP_ACK, 0, 5, 0);
+    script_input(&script, TCP_RST, 7, 0, BYTES(""));
+    net_release(script.net, script.now_ns);
+    script_expect(&script, TCP_ACK, 0, 5, 0);
+    assert_int_equal(script_metric(&script, METRIC_TCP_CHALLENGE_ACKS), 1);
+    assert_int_equal(script_metric(&script, METRIC_TCP_HOT_REFUSED), 0);
+
+    script_input(&script, TCP_ACK, 10, 0, BYTES("ahead"));
+    net_release(script.net, script.now_ns);
+    script_expect(&script, TCP_ACK, 0, 5, 0);
+    assert_int_equal(script_metric(&script, METRIC_TCP_DROP_HOT_EMPTY), 1);
+    assert_int_equal(script_send(&script, 0, 10), ERROR_POOL_EMPTY);
+    assert_int_equal(script_metric(&script, METRIC_TCP_HOT_REFUSED), 2);
+    assert_int_equal(script.net->rows[script.conn].hot, TCP_HOT_NONE);
+
+    pool_give(&script.net->tcp->hot_pool, only);
+    script_input(&script, TCP_ACK, 5, 0, BYTES("in between"));
+    script_turn(&script);
+    assert_int_equal(script.net->rows[script.conn].rcv_nxt - script.irs, 15);
+    script_close(&script);
+}
+
 /* The audit fails where a timer is missing: the bug that leaves connections for ever. */
 static void the_audit_sees_a_missing_timer(void **state)
 {
@@ -125,6 +164,7 @@ int main(void)
         cmocka_unit_test(a_quiet_connection_parks),
         cmocka_unit_test(scarce_extensions_go_back_at_once),
         cmocka_unit_test(a_busy_connection_does_not_park),
+        cmocka_unit_test(a_parked_connection_needs_no_extension),
         cmocka_unit_test(the_audit_sees_a_missing_timer),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
