@@ -200,6 +200,29 @@ struct net_usage {
 };
 struct net_usage net_usage(const struct net *net);
 
+/* ---- a new process takes over ----
+ *
+ * The old process, at the end of a turn whose events were taken, writes an image; the new one, which
+ * has the image and the old arena's octets (a descriptor of it, or a copy), makes a net by
+ * net_create() with the key of the image and the same addresses and receive window, listens, and
+ * imports. Connections keep index, generation and everything in their rows; of busy ones what is
+ * queued comes along as octets and what was in flight goes again. The old process must not touch
+ * its arena after the export and tells no peer anything; nothing points into arena or image after
+ * the import. Not taken over: octets out of order (peers send them again), connections still
+ * opening (their NET_CLOSED comes with the next net_timers()), and what the new process has no
+ * room for, which is reset and counted. The clock must be the same, and not go back. */
+
+/* The size of the image as of now. */
+size_t net_export_bytes(const struct net *net);
+/* ERROR_INVALID: an ended connection's NET_CLOSED was not taken; ERROR_TOO_LARGE: no room. */
+MUST_USE enum error net_export(struct net *net, uint64_t now_ns, struct writer *into);
+/* What goes into net_options.key. */
+MUST_USE enum error net_image_key(struct bytes image, struct siphash_key *key);
+/* Into a net without connections. ERROR_INVALID: image or arena is damaged, of another layout, of
+ * later than now, or for other options; then nothing was taken. */
+MUST_USE enum error net_import(struct net *net, struct bytes arena, struct bytes image,
+                               uint64_t now_ns);
+
 /* Text forms of an address: dotted quad, or IPv6 as RFC 4291 section 2.2 allows and, written, RFC
  * 5952 wants it (at most 39 characters). */
 MUST_USE bool net_address_parse(struct bytes text, struct net_address *address);

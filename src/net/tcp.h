@@ -184,6 +184,9 @@ void tcp_challenge(struct net *net, uint32_t conn);
 void tcp_owe_ack(struct net *net, uint32_t conn);
 /* On the list of tcp_flush(). */
 void tcp_mark_dirty(struct net *net, uint32_t conn);
+/* Puts it at the end of the queue. ERROR_POOL_EMPTY when there is no row for it. */
+MUST_USE enum error tcp_reference_add(struct net *net, struct tcp_hot *hot,
+                                      const struct tcp_reference *reference);
 /* Gives back the references whose octets all lie before ack. */
 void tcp_references_acked(struct net *net, uint32_t conn, uint32_t ack);
 void tcp_references_lost(struct net *net, uint32_t conn);
@@ -247,6 +250,8 @@ void tcp_raise_closed(struct net *net, struct net_events *events, uint32_t max);
 void tcp_bury(struct net *net);
 /* Both FINs are done: leaves a record for 2 MSL and dies. */
 void tcp_enter_time_wait(struct net *net, uint32_t conn);
+/* A record that expires no sooner than all there are. */
+void tcp_time_wait_add(struct net *net, const struct tcp_time_wait *record);
 /* NULL when that connection is not in TIME_WAIT. */
 struct tcp_time_wait *tcp_time_wait_find(struct net *net, const struct tcp_key *key, uint64_t hash);
 /* True when the segment is dealt with; false when it may open a new connection. */

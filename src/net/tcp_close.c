@@ -217,34 +217,40 @@ void tcp_time_wait_expire(struct net *net)
     }
 }
 
-void tcp_enter_time_wait(struct net *net, uint32_t conn)
+void tcp_time_wait_add(struct net *net, const struct tcp_time_wait *record)
 {
     struct tcp *tcp = net->tcp;
-    const struct tcp_row *row = &net->rows[conn];
     uint32_t max = net->options.time_wait_max;
-    if (max != 0) {
-        if (tcp->time_wait_count == max)
-            drop_first_record(net);
-        struct tcp_key key = tcp_row_key(row);
-        uint32_t *bucket = bucket_of(tcp, tcp_table_hash(&net->table, &key));
-        uint32_t index = (tcp->time_wait_first + tcp->time_wait_count++) % max;
-        tcp->time_wait[index] = (struct tcp_time_wait){
-            .remote = row->remote,
-            .remote_port = row->remote_port,
-            .local_port = row->local_port,
-            .local = row->local,
-            .snd_nxt = row->snd_nxt,
-            .rcv_nxt = row->rcv_nxt,
-            .ts_recent = row->ts_recent,
-            .chain = *bucket,
-            .flags = row->flags & TCP_ROW_TIMESTAMPS,
-            .is_live = 1,
-            .window = tcp_receive_window(tcp, row),
-            .answered_at = (uint16_t)(tcp_quarter_seconds(net) - TCP_CHALLENGE_QUARTERS),
-            .expires_at_ns = net->now_ns + net->options.time_wait_ns,
-        };
-        *bucket = index;
-    }
+    if (max == 0)
+        return;
+    if (tcp->time_wait_count == max)
+        drop_first_record(net);
+    struct tcp_key key = record_key(record);
+    uint32_t *bucket = bucket_of(tcp, tcp_table_hash(&net->table, &key));
+    uint32_t index = (tcp->time_wait_first + tcp->time_wait_count++) % max;
+    tcp->time_wait[index] = *record;
+    tcp->time_wait[index].chain = *bucket;
+    *bucket = index;
+}
+
+void tcp_enter_time_wait(struct net *net, uint32_t conn)
+{
+    const struct tcp_row *row = &net->rows[conn];
+    struct tcp_time_wait record = {
+        .remote = row->remote,
+        .remote_port = row->remote_port,
+        .local_port = row->local_port,
+        .local = row->local,
+        .snd_nxt = row->snd_nxt,
+        .rcv_nxt = row->rcv_nxt,
+        .ts_recent = row->ts_recent,
+        .flags = row->flags & TCP_ROW_TIMESTAMPS,
+        .is_live = 1,
+        .window = tcp_receive_window(net->tcp, row),
+        .answered_at = (uint16_t)(tcp_quarter_seconds(net) - TCP_CHALLENGE_QUARTERS),
+        .expires_at_ns = net->now_ns + net->options.time_wait_ns,
+    };
+    tcp_time_wait_add(net, &record);
     tcp_die(net, conn, NET_CLOSE_DONE);
 }
 

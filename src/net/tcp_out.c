@@ -493,8 +493,8 @@ void tcp_flush(struct net *net)
     tcp->dirty_count = 0;
 }
 
-static enum error add_reference(struct net *net, struct tcp_hot *hot,
-                                const struct tcp_reference *reference)
+enum error tcp_reference_add(struct net *net, struct tcp_hot *hot,
+                             const struct tcp_reference *reference)
 {
     struct tcp *tcp = net->tcp;
     uint32_t index = pool_take(&tcp->reference_pool);
@@ -529,7 +529,7 @@ enum error tcp_send(struct net *net, uint32_t conn, uint32_t blob, uint32_t offs
     if (hot->snd_end == hot->snd_una && net->now_ns - hot->quiet_at_ns > tcp_rto_ns(hot))
         tcp_congestion_idle(hot, tcp_segment_room(row));
     struct tcp_reference reference = {hot->snd_end, blob, offset, size, POOL_NONE, 0};
-    enum error error = add_reference(net, hot, &reference);
+    enum error error = tcp_reference_add(net, hot, &reference);
     if (error)
         return error;
     hot->quiet_at_ns = net->now_ns;
