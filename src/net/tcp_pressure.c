@@ -19,8 +19,11 @@ struct marks {
 
 static const struct marks marks_of[TCP_CLASS_COUNT] = {
     [TCP_CLASS_ROWS] = {100, 100}, /* and only while somebody wants one */
-    [TCP_CLASS_HOT] = {85, 95},        [TCP_CLASS_REORDER] = {85, 95},
-    [TCP_CLASS_REFERENCES] = {85, 95}, [TCP_CLASS_TIME_WAIT] = {NEVER_PERCENT, NEVER_PERCENT},
+    [TCP_CLASS_HOT] = {85, 95},
+    [TCP_CLASS_REORDER] = {85, 95},
+    [TCP_CLASS_REFERENCES] = {85, 95},
+    [TCP_CLASS_SENT] = {NEVER_PERCENT, NEVER_PERCENT},
+    [TCP_CLASS_TIME_WAIT] = {NEVER_PERCENT, NEVER_PERCENT},
 };
 
 static const enum metric gauges[TCP_CLASS_COUNT] = {
@@ -28,6 +31,7 @@ static const enum metric gauges[TCP_CLASS_COUNT] = {
     [TCP_CLASS_HOT] = METRIC_TCP_FILL_HOT,
     [TCP_CLASS_REORDER] = METRIC_TCP_FILL_REORDER,
     [TCP_CLASS_REFERENCES] = METRIC_TCP_FILL_REFERENCES,
+    [TCP_CLASS_SENT] = METRIC_TCP_FILL_SENT,
     [TCP_CLASS_TIME_WAIT] = METRIC_TCP_FILL_TIME_WAIT,
 };
 
@@ -90,6 +94,8 @@ uint32_t tcp_pressure_fill(const struct net *net, enum tcp_class class)
         return percent_of(tcp->reorder_bytes, net->options.reorder_bytes_max);
     case TCP_CLASS_REFERENCES:
         return percent_of(tcp->reference_pool.used, tcp->reference_pool.count);
+    case TCP_CLASS_SENT:
+        return percent_of(tcp->sent_pool.used, tcp->sent_pool.count);
     case TCP_CLASS_TIME_WAIT:
         return percent_of(tcp->time_wait_count, net->options.time_wait_max);
     case TCP_CLASS_COUNT:

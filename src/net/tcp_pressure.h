@@ -12,8 +12,8 @@
  * Tight for longer than options.shed_after_ns is short. Too many octets out of order turn nobody
  * away and are only dropped. Rows are tight when there is none, and then newcomers make room for
  * each other, but nobody who is known has to go, since SYNs can be forged. Records of TIME_WAIT
- * give up their oldest and shed nobody. A connection younger than shed_after_ns is left alone, and
- * 0 there switches shedding off.
+ * give up their oldest, the scoreboard's grow coarser (tcp_sent.h): neither sheds anybody. A
+ * connection younger than shed_after_ns is left alone, and 0 there switches shedding off.
  *
  * Slow reading is also judged one by one: who takes less than options.drain_bytes_per_second
  * over a minute, while more is pending, is closed. Owner: one worker. */
@@ -40,6 +40,7 @@ enum tcp_class {
     TCP_CLASS_HOT,
     TCP_CLASS_REORDER,
     TCP_CLASS_REFERENCES,
+    TCP_CLASS_SENT,
     TCP_CLASS_TIME_WAIT,
     TCP_CLASS_COUNT
 };

@@ -213,13 +213,25 @@ enum error net_image_key(struct bytes image, struct siphash_key *key)
     return ERROR_NONE;
 }
 
+/* Rows name our addresses by number. */
+static bool locals_are_same(const struct net_options *options, const struct upgrade_header *header)
+{
+    if (options->local_count != header->local_count)
+        return false;
+    for (uint32_t i = 0; i < options->local_count; i++) {
+        const struct net_local *ours = &options->locals[i];
+        const struct net_local *theirs = &header->locals[i];
+        if (!net_address_equal(&ours->address, &theirs->address) || ours->vlan != theirs->vlan)
+            return false;
+    }
+    return true;
+}
+
 static bool fits(const struct net *net, const struct upgrade_header *header)
 {
     const struct net_options *options = &net->options;
     return memcmp(&options->key, &header->key, sizeof header->key) == 0 &&
-           options->receive_window == header->receive_window &&
-           options->local_count == header->local_count &&
-           memcmp(options->locals, header->locals, sizeof header->locals) == 0 &&
+           options->receive_window == header->receive_window && locals_are_same(options, header) &&
            header->stretches[UPGRADE_ROWS].row_count <= options->connections_max &&
            header->exported_at_ns <= net->now_ns;
 }

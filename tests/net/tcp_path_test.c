@@ -125,6 +125,28 @@ static void no_path_needs_less_than_the_floor(void **state)
     script_close(&script);
 }
 
+/* RFC 8201 4: of IPv6 every path carries 1280 octets, whatever an error or silence says. */
+static void no_ipv6_path_needs_less_than_1280(void **state)
+{
+    (void)state;
+    script_open(&script);
+    script_start(&script);
+    struct tcp_key key = {far_ipv6, 40000, OUR_PORT, 0};
+    uint32_t conn = net_row_open(script.net, &key, tcp_table_hash(&script.net->table, &key));
+    struct tcp_row *row = &script.net->rows[conn];
+    row->state = TCP_ESTABLISHED;
+    row->mss = 1440;
+    tcp_path_mtu(script.net, conn, 1400);
+    assert_int_equal(row->mss, 1340);
+    tcp_path_mtu(script.net, conn, 600);
+    assert_int_equal(row->mss, 1220);
+    tcp_path_mtu(script.net, conn, 0);
+    assert_int_equal(row->mss, 1220);
+    assert_int_equal(script_metric(&script, METRIC_NET_ICMP_MTU_TAKEN), 2);
+    assert_int_equal(script_metric(&script, METRIC_NET_ICMP_MTU_STALE), 1);
+    script_close(&script);
+}
+
 /* RFC 5927 4.1: a guess outside what is in flight is counted and nothing else: before it, past it,
  * and everything when nothing is. */
 static void a_sequence_not_in_flight_counts_for_nothing(void **state)
@@ -338,6 +360,7 @@ int main(void)
         cmocka_unit_test(an_mtu_never_rises),
         cmocka_unit_test(an_old_router_names_none),
         cmocka_unit_test(no_path_needs_less_than_the_floor),
+        cmocka_unit_test(no_ipv6_path_needs_less_than_1280),
         cmocka_unit_test(a_sequence_not_in_flight_counts_for_nothing),
         cmocka_unit_test(hard_errors_are_soft),
         cmocka_unit_test(source_quench_is_ignored),

@@ -326,6 +326,34 @@ static void time_wait_gives_up_its_oldest(void **state)
     script_close(&script);
 }
 
+/* Records of what was sent: a full pool shows in its gauge and is nobody's fault. */
+static void records_of_what_was_sent_shed_nobody(void **state)
+{
+    (void)state;
+    start();
+    script.options.send_bytes_max = 200000;
+    script.window = 0xffff;
+    script_start(&script);
+    struct stream *greedy = accept_one();
+    burden(greedy, 100000);
+    struct pool *records = &script.net->tcp->sent_pool;
+    uint32_t taken[64];
+    uint32_t count = 0;
+    while (count < ARRAY_COUNT(taken) && records->used < records->count)
+        taken[count++] = pool_take(records);
+    if (records->used == records->count)
+        assert_int_equal(tcp_pressure_fill(script.net, TCP_CLASS_SENT), 100);
+    wait_ms(6000);
+    assert_int_equal(script_metric(&script, METRIC_TCP_FILL_SENT),
+                     tcp_pressure_fill(script.net, TCP_CLASS_SENT));
+    assert_true(script_metric(&script, METRIC_TCP_FILL_SENT) > 0);
+    assert_true(is_syn_answered());
+    assert_false(is_closed[greedy->conn]);
+    while (count > 0)
+        pool_give(records, taken[--count]);
+    script_close(&script);
+}
+
 /* The list of newcomers is a class of its own: when it is full, its oldest goes if it is of age,
  * and is forgotten if not. */
 static void the_newcomers_have_a_ceiling(void **state)
@@ -377,6 +405,7 @@ int main(void)
         cmocka_unit_test(hoarded_octets_are_dropped),
         cmocka_unit_test(hoarders_of_extensions_lose_them),
         cmocka_unit_test(time_wait_gives_up_its_oldest),
+        cmocka_unit_test(records_of_what_was_sent_shed_nobody),
         cmocka_unit_test(the_newcomers_have_a_ceiling),
         cmocka_unit_test(without_an_age_nothing_is_shed),
     };
