@@ -148,6 +148,28 @@ static void full_rows_shed_newcomers_oldest_first(void **state)
     script_close(&script);
 }
 
+/* Rows full of the young: they are let be, however many ask, until they are of age. */
+static void the_young_are_let_be(void **state)
+{
+    (void)state;
+    start();
+    script.options.connections_max = 8;
+    script_start(&script);
+    for (uint32_t i = 0; i < 8; i++)
+        accept_one();
+    for (uint32_t i = 0; i < 200; i++) {
+        assert_false(is_syn_answered());
+        wait_ms(20);
+    }
+    assert_int_equal(script_metric(&script, METRIC_TCP_SHED_NEWCOMERS), 0);
+    wait_ms(2000);
+    assert_false(is_syn_answered());
+    wait_ms(20);
+    assert_int_equal(script_metric(&script, METRIC_TCP_SHED_NEWCOMERS), 8);
+    assert_true(is_syn_answered());
+    script_close(&script);
+}
+
 /* Rows full of the known: nobody has to go, whoever asks. */
 static void the_known_do_not_go_for_a_syn(void **state)
 {
@@ -399,6 +421,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(full_rows_shed_newcomers_oldest_first),
+        cmocka_unit_test(the_young_are_let_be),
         cmocka_unit_test(the_known_do_not_go_for_a_syn),
         cmocka_unit_test(short_extensions_shed_in_order),
         cmocka_unit_test(short_references_shed_slow_readers),
