@@ -24,8 +24,8 @@ static const struct bench_command {
     {"tcp", bench_tcp,
      "accepts and small segments a core: [--payload N] [--count-max N] "
      "[--hugepages] [--json]"},
-    {"cost", bench_cost, "one event on each of many parked connections, for callgrind: --event NAME "
-                          "[--count N]"},
+    {"cost", bench_cost, "one event on each of many parked connections, for callgrind: "
+                           "--event NAME [--count N]"},
     {"xml", bench_xml, "XML reading against Expat: [--compare expat] [--rounds N] [--json]"},
 };
 

@@ -202,10 +202,10 @@ struct net_usage net_usage(const struct net *net);
 
 /* ---- a new process takes over ----
  *
- * The old process, at the end of a turn whose events were taken, writes an image; the new one, which
- * has the image and the old arena's octets (a descriptor of it, or a copy), makes a net by
- * net_create() with the key of the image and the same addresses and receive window, listens, and
- * imports. Connections keep index, generation and everything in their rows; of busy ones what is
+ * The old process, at the end of a turn whose events were taken, writes an image; the new one has
+ * the image and the old arena's octets (a descriptor of it, or a copy), makes a net by net_create()
+ * with the key of the image and the same addresses and receive window, listens, and imports.
+ * Connections keep index, generation and everything in their rows; of busy ones what is
  * queued comes along as octets and what was in flight goes again. The old process must not touch
  * its arena after the export and tells no peer anything; nothing points into arena or image after
  * the import. Not taken over: octets out of order (peers send them again), connections still

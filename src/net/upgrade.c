@@ -2,9 +2,9 @@
  *
  * Connections that outlive their process. Rows hold indices only (DESIGN law 3), so the old
  * process's arena, mapped or copied, has nearly everything; the image adds what is not in rows:
- * keys, and of busy connections the queue, as octets. The new process makes a net of its own, takes
- * over the rows at the same indices and generations, and builds the flow table and the counts by
- * address by a scan.
+ * keys, the SYNs lately answered, and of busy connections the queue, as octets. The new process
+ * makes a net of its own, takes over the rows at the same indices and generations, and builds the
+ * flow table and the counts by address by a scan.
  *
  * Busy connections survive: what was in flight counts as sent and lost and goes again, from copies
  * of the same octets, cut as before where a record starts (tcp_reference.tag). What is given up:
@@ -32,7 +32,7 @@ static bool is_busy(const struct net *net, uint32_t index)
 size_t net_export_bytes(const struct net *net)
 {
     const struct tcp *tcp = net->tcp;
-    size_t bytes = sizeof(struct upgrade_header);
+    size_t bytes = sizeof(struct upgrade_header) + sizeof tcp->recent_syns;
     for (uint32_t i = 0; i < tcp->hot_pool.high_water; i++) {
         if (!is_busy(net, i))
             continue;
@@ -157,6 +157,7 @@ enum error net_export(struct net *net, uint64_t now_ns, struct writer *into)
     size_t start = into->size;
     fill_header(net, &header);
     write_bytes(into, bytes_of(&header, sizeof header));
+    write_bytes(into, bytes_of(net->tcp->recent_syns, sizeof net->tcp->recent_syns));
     header.busy_count = export_busy(net, into);
     if (into->is_overflown)
         return ERROR_TOO_LARGE;
@@ -201,7 +202,8 @@ static bool read_header(struct bytes image, struct upgrade_header *header)
     memcpy(header, image.at, sizeof *header);
     return header->magic == UPGRADE_MAGIC && header->version == UPGRADE_VERSION &&
            header->header_size == sizeof *header &&
-           header->body_size == image.size - sizeof *header;
+           header->body_size == image.size - sizeof *header &&
+           header->body_size >= sizeof((struct tcp *)NULL)->recent_syns;
 }
 
 enum error net_image_key(struct bytes image, struct siphash_key *key)
@@ -365,6 +367,7 @@ static void resend_flight(struct net *net, uint32_t conn, struct tcp_hot *hot, u
         tcp_sent_add(net, hot, hot->snd_una, snd_nxt - hot->snd_una);
         row->snd_nxt = snd_nxt;
         tcp_sent_lose_all(net, hot);
+        hot->resend_at_ns = net->now_ns + tcp_rto_ns(hot);
     }
     tcp_mark_dirty(net, conn);
     tcp_timer_update(net, conn);
@@ -449,8 +452,9 @@ enum error net_import(struct net *net, struct bytes arena, struct bytes image, u
     net->cookie.keys[1] = header.cookie_keys[1];
     net->cookie.epoch = header.cookie_epoch;
     net->cookie.epoch_end_ns = header.cookie_epoch_end_ns;
+    memcpy(net->tcp->recent_syns, body.at, sizeof net->tcp->recent_syns);
     restore_rows(net, &header, arena);
     restore_time_wait(net, &header, arena);
-    restore_all_busy(net, &header, body);
+    restore_all_busy(net, &header, bytes_from(body, sizeof net->tcp->recent_syns));
     return ERROR_NONE;
 }

@@ -2,7 +2,8 @@
  *
  * What the export writes and the import reads: the image, beside an arena that holds the rows. See
  * stentor/net.h for the contract. The image is for the same machine and the same layout of rows:
- * numbers as the processor has them, sizes of rows in the header. Any thread that owns the net. */
+ * numbers as the processor has them, sizes of rows in the header. The body is tcp.recent_syns, then
+ * the busy connections. Any thread that owns the net. */
 #ifndef STENTOR_NET_UPGRADE_H
 #define STENTOR_NET_UPGRADE_H
 
