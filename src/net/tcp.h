@@ -28,7 +28,8 @@
 #define TCP_RTO_US_FIRST 1000000u  /* RFC 6298 2.1 */
 #define TCP_SYN_TRIES_MAX 6u       /* 1 + 2 + 4 + 8 + 16 + 32 s */
 #define TCP_QUIET_NS NS_PER_SECOND /* before an extension goes back */
-#define TCP_REFUSED_RETRY_NS (20 * NS_PER_MS) /* no buffer, no neighbour: try again */
+#define TCP_REFUSED_RETRY_NS (20 * NS_PER_MS) /* no buffer, no neighbour: try again ... */
+#define TCP_REFUSED_DOUBLINGS_MAX 6u          /* ... a router that is down is many of them */
 #define TCP_ORPHAN_NS (60 * NS_PER_SECOND)    /* FIN_WAIT_2 without a word from the peer */
 #define TCP_CLOSING_NS (300 * NS_PER_SECOND)  /* each of the closing states, come what may */
 #define TCP_RANGES_NS_MAX (30 * NS_PER_SECOND) /* out-of-order octets nobody completes */
@@ -182,6 +183,8 @@ void tcp_transmit_reset(struct net *net, uint32_t conn);
 void tcp_challenge(struct net *net, uint32_t conn);
 /* An ACK at the end of the burst. */
 void tcp_owe_ack(struct net *net, uint32_t conn);
+/* How long to wait when there was no packet to send in; longer each time in a row. */
+uint64_t tcp_refused_retry_ns(struct tcp_hot *hot);
 /* On the list of tcp_flush(). */
 void tcp_mark_dirty(struct net *net, uint32_t conn);
 /* Puts it at the end of the queue. ERROR_POOL_EMPTY when there is no row for it. */

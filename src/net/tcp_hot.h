@@ -81,7 +81,7 @@ struct tcp_hot {
     uint8_t flags;     /* TCP_HOT_* */
     uint8_t sender;    /* TCP_SENDER_* */
     uint8_t tries;     /* expiries in a row of resend_at_ns: the backoff */
-    uint8_t spare_0;
+    uint8_t refusals;  /* in a row, of a packet to send in: TCP_REFUSED_RETRY_NS backs off */
 
     /* line 1: timers and measurement */
     uint64_t quiet_at_ns;    /* last queueing, sending or reordering; parking waits from here */

@@ -332,10 +332,11 @@ void tcp_transmit_syn(struct net *net, uint32_t conn)
     bool is_asking = net->options.has_ecn && hot->tries == 0;
     hot->quiet_at_ns = net->now_ns;
     if (!write_syn(net, conn, is_asking ? TCP_SYN | TCP_ECE | TCP_CWR : TCP_SYN)) {
-        hot->resend_at_ns = net->now_ns + TCP_REFUSED_RETRY_NS;
+        hot->resend_at_ns = net->now_ns + tcp_refused_retry_ns(hot);
         tcp_timer_update(net, conn);
         return;
     }
+    hot->refusals = 0;
     if (row->snd_nxt != hot->iss)
         net_count(net, METRIC_TCP_RETRANSMITS);
     row->snd_nxt = hot->iss + 1;

@@ -227,6 +227,7 @@ static void note_sent(struct net *net, uint32_t conn, uint32_t seq, uint32_t siz
     struct tcp_hot *hot = tcp_hot_of(net, row);
     row->flags &= (uint8_t)~TCP_ROW_ACK_OWED;
     hot->quiet_at_ns = net->now_ns;
+    hot->refusals = 0;
     tcp_congestion_sent(hot, size);
     if (row->snd_nxt == hot->snd_una)
         hot->progress_at_ns = net->now_ns; /* the first in flight starts the user timeout */
@@ -345,6 +346,14 @@ bool tcp_transmit_again(struct net *net, uint32_t conn, uint32_t index)
 
 /* ---- as much as windows allow ---- */
 
+uint64_t tcp_refused_retry_ns(struct tcp_hot *hot)
+{
+    uint32_t doublings = hot->refusals;
+    if (doublings < TCP_REFUSED_DOUBLINGS_MAX)
+        hot->refusals++;
+    return TCP_REFUSED_RETRY_NS << doublings;
+}
+
 static void arm_resend(struct net *net, struct tcp_hot *hot, uint64_t after_ns)
 {
     if (hot->resend_at_ns == TCP_NEVER)
@@ -433,7 +442,7 @@ static void arm_after_output(struct net *net, uint32_t conn, bool is_refused)
     if (row->snd_nxt != hot->snd_una && (hot->flags & TCP_HOT_PERSISTING) == 0)
         arm_resend(net, hot, tcp_rto_ns(hot)); /* RFC 6298 5.1 */
     else if (is_refused)
-        arm_resend(net, hot, TCP_REFUSED_RETRY_NS);
+        arm_resend(net, hot, tcp_refused_retry_ns(hot));
     else if (row->snd_nxt != tcp_stream_end(hot) && hot->resend_at_ns == TCP_NEVER) {
         /* RFC 9293 3.8.6.1: the window is shut, and only a probe may learn that it opened. */
         hot->flags |= TCP_HOT_PERSISTING;

@@ -4,7 +4,7 @@
  * is lost once RACK.rtt and a window for reordering have passed since it was sent. Looked for at
  * each acknowledgement that finds something amiss, again when the window of what is suspected runs
  * out (the reorder timer), and at a retransmission timeout. A list is walked whole: it has at most
- * 128 records. With round trips of nothing at all every comparison falls back on sequence order,
+ * 256 records. With round trips of nothing at all every comparison falls back on sequence order,
  * and the reorder timer never waits less than the wheel's millisecond. */
 #include "tcp.h"
 

@@ -2,7 +2,7 @@
  *
  * The scoreboard of what is in flight. hot->sacked and hot->lost are the octets of all records so
  * marked, so that pipe is a subtraction (RFC 6675: in flight, less SACKED, less LOST; what was lost
- * and sent again counts once more). A list has at most 128 records and a segment at most four SACK
+ * and sent again counts once more). A list has at most 256 records and a segment at most four SACK
  * blocks, which bounds the work an acknowledgement can cause; adjacent SACKED records become one,
  * so that the list is about as long as there are holes and segments behind them.
  *

@@ -19,7 +19,7 @@
 
 struct net;
 
-#define TCP_SENT_RECORDS_MAX 128u
+#define TCP_SENT_RECORDS_MAX 256u /* the largest send queue by default, in full segments */
 
 #define TCP_SENT_SACKED 0x01u
 #define TCP_SENT_LOST 0x02u   /* and not sent again yet */
