@@ -44,8 +44,12 @@ static bool is_in_window(const struct tcp_row *row, const struct tcp_segment *se
     uint32_t length = tcp_segment_length(segment);
     if (seq_is_within(segment->seq, row->rcv_nxt, window))
         return true;
-    if (length == 0) /* our window may be used up: then only the next sequence number will do */
-        return segment->seq == row->rcv_nxt;
+    /* A peer that filled our window acknowledges from behind its end (RFC 9293 3.10.7.4: "special
+     * allowance ... to accept valid ACKs"). Lose what filled it, and by the letter of the test no
+     * word of that peer would count until it is sent again. A reset gets no such allowance. */
+    if (length == 0)
+        return segment->seq == row->rcv_nxt ||
+               (segment->seq == row->rcv_adv && (segment->flags & TCP_RST) == 0);
     return seq_is_within(segment->seq + length - 1, row->rcv_nxt, window);
 }
 
