@@ -159,6 +159,8 @@ void tcp_fin_received(struct net *net, uint32_t conn, struct net_events *events)
 {
     struct tcp_row *row = &net->rows[conn];
     row->rcv_nxt++;
+    if (row->hot != TCP_HOT_NONE)
+        tcp_reorder_drop(net, tcp_hot_of(net, row)); /* octets from past its own end */
     net_event_add(events, (struct net_event){.kind = NET_END, .conn = conn});
     if (row->state == TCP_FIN_WAIT_2) {
         tcp_transmit_ack(net, conn); /* the row is about to go */

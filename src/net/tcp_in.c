@@ -170,16 +170,21 @@ static void take_window(struct net *net, struct tcp_row *row, struct tcp_hot *ho
     hot->progress_at_ns = net->now_ns;
 }
 
+/* Nothing of a segment counts before this: neither its timestamp nor that its sender lives. */
+static enum step check_ack(struct net *net, uint32_t conn, const struct tcp_segment *segment)
+{
+    if ((segment->flags & TCP_ACK) == 0)
+        return drop(net, conn, segment, METRIC_TCP_DROP_NO_ACK);
+    if (is_ack_in_window(net, &net->rows[conn], segment->ack))
+        return STEP_ON;
+    tcp_challenge(net, conn);
+    return drop(net, conn, segment, METRIC_TCP_DROP_ACK);
+}
+
 static enum step take_ack(struct net *net, uint32_t conn, const struct tcp_segment *segment,
                           struct arrival *arrival, struct net_events *events)
 {
     struct tcp_row *row = &net->rows[conn];
-    if ((segment->flags & TCP_ACK) == 0)
-        return drop(net, conn, segment, METRIC_TCP_DROP_NO_ACK);
-    if (!is_ack_in_window(net, row, segment->ack)) {
-        tcp_challenge(net, conn);
-        return drop(net, conn, segment, METRIC_TCP_DROP_ACK);
-    }
     struct tcp_hot *hot = tcp_hot_of(net, row);
     if (hot == NULL) { /* parked: nothing is in flight */
         if (segment->ack == row->snd_nxt)
@@ -209,10 +214,15 @@ static bool is_open_for_text(const struct tcp_row *row)
            row->state == TCP_FIN_WAIT_2;
 }
 
+/* A FIN alone is no hoard that shedding could find, so it borrows none of the second half of the
+ * extensions; it comes again. */
 static void take_ahead(struct net *net, uint32_t conn, const struct tcp_segment *segment,
                        const struct arrival *arrival)
 {
-    struct tcp_hot *hot = tcp_unpark(net, conn);
+    const struct pool *pool = &net->tcp->hot_pool;
+    bool is_bare_fin = arrival->octets.size == 0;
+    bool is_scarce = net->rows[conn].hot == TCP_HOT_NONE && pool->used > pool->count / 2;
+    struct tcp_hot *hot = is_bare_fin && is_scarce ? NULL : tcp_unpark(net, conn);
     if (hot == NULL) {
         (void)drop(net, conn, segment, METRIC_TCP_DROP_HOT_EMPTY);
     } else if (!tcp_reorder_add(net, hot, arrival->seq, arrival->octets)) {
@@ -243,6 +253,8 @@ static void take_in_order(struct net *net, uint32_t conn, const struct arrival *
         return;
     if (hot->range_head != POOL_NONE)
         tcp_reorder_take(net, conn, events);
+    if ((hot->flags & TCP_HOT_PEER_FIN) != 0 && seq_is_after(row->rcv_nxt, hot->peer_fin_seq))
+        hot->flags &= (uint8_t)~TCP_HOT_PEER_FIN; /* the peer went on past its own end */
     if (row->state == TCP_FIN_WAIT_2)
         tcp_fin_wait_2_again(net, hot);
 }
@@ -342,6 +354,8 @@ void tcp_input_open(struct net *net, const struct tcp_segment *segment, uint32_t
         (void)drop(net, conn, segment, METRIC_TCP_DROP_TINY);
         return;
     }
+    if (check_ack(net, conn, segment) == STEP_DONE)
+        return;
     row->active_at_s = tcp_now_s(net);
     row->keepalive_probes = 0;
     take_timestamp(net, row, segment, &arrival.options);

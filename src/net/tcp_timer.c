@@ -211,7 +211,8 @@ static void timer_step(struct net *net, uint32_t index)
         resend_expired(net, conn);
     if (net->rows[conn].hot != index)
         return;
-    if (hot->range_count != 0 && net->now_ns - hot->quiet_at_ns >= TCP_RANGES_NS_MAX)
+    bool is_waiting = hot->range_count != 0 || (hot->flags & TCP_HOT_PEER_FIN) != 0;
+    if (is_waiting && net->now_ns - hot->quiet_at_ns >= TCP_RANGES_NS_MAX)
         tcp_reorder_drop(net, hot);
     if (net->now_ns - hot->quiet_at_ns >= TCP_QUIET_NS && tcp_can_park(net, conn))
         tcp_park(net, conn);
