@@ -112,6 +112,7 @@ counted() {
 simulated() {
     stage "simulator at length: two TCP stacks on a bad wire, seeds nobody has tried"
     local from=$((RANDOM * 100000 + 100000))
+    counted seeds "$root/build/stentor-sim" --seeds 2000 --json
     counted tcp-seeds "$root/build/stentor-sim" --world tcp --seeds 20000 --from "$from" --json
     counted tcp-scripts "$root/build/stentor-sim" --scripts 100000 --from "$from"
 }

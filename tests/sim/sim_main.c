@@ -14,6 +14,7 @@
 #include <string.h>
 
 #include "stentor/clock.h"
+#include "stentor/text.h"
 #include "tcp_sim.h"
 
 #define TRACE_BYTES (64u << 20)
@@ -122,17 +123,24 @@ static bool run_scripts(const struct kind *kind, const struct wish *wish)
 static const struct {
     const char *name;
     bool (*act)(const struct kind *kind, const struct wish *wish);
-} verbs[] = {
-    {"--seed", run_one}, {"--seeds", run_many}, {"--same", run_same}, {"--scripts", run_scripts}};
+    bool is_count; /* none of it would be no test */
+} verbs[] = {{"--seed", run_one, false},
+             {"--seeds", run_many, true},
+             {"--same", run_same, false},
+             {"--scripts", run_scripts, true}};
+
+static bool read_number(const char *text, uint64_t *number)
+{
+    return text != NULL && decimal_parse(bytes_of_string(text), UINT64_MAX, number);
+}
 
 static bool read_verb(const char *name, const char *number, struct wish *wish)
 {
     for (size_t i = 0; i < ARRAY_COUNT(verbs); i++) {
-        if (strcmp(name, verbs[i].name) != 0 || number == NULL)
+        if (strcmp(name, verbs[i].name) != 0)
             continue;
         wish->act = verbs[i].act;
-        wish->number = strtoull(number, NULL, 10);
-        return true;
+        return read_number(number, &wish->number) && (wish->number != 0 || !verbs[i].is_count);
     }
     return false;
 }
@@ -145,8 +153,8 @@ static bool read_wish(char **argv, struct wish *wish)
             wish->is_traced = true;
         else if (strcmp(*argv, "--json") == 0)
             wish->is_json = true;
-        else if (strcmp(*argv, "--from") == 0 && argv[1] != NULL)
-            wish->from = strtoull(*++argv, NULL, 10);
+        else if (strcmp(*argv, "--from") == 0 && read_number(argv[1], &wish->from))
+            argv++;
         else if (strcmp(*argv, "--world") == 0 && argv[1] != NULL)
             wish->world = *++argv;
         else if (strcmp(*argv, "--gates") == 0)
@@ -159,17 +167,22 @@ static bool read_wish(char **argv, struct wish *wish)
     return wish->act != NULL && (is_wanted(wish, &kinds[0]) || is_wanted(wish, &kinds[1]));
 }
 
+static int usage(FILE *into, int exit_code)
+{
+    fputs("usage: stentor-sim --seed N [--trace] | --seeds N [--from M] [--json] | --same N |\n"
+          "                   --scripts N [--from M] | --gates\n"
+          "       each with --world tcp|xmpp|all; N of --seeds and --scripts is at least 1\n",
+          into);
+    return exit_code;
+}
+
 int main(int argc, char **argv)
 {
     struct wish wish;
-    (void)argc;
-    if (!read_wish(argv, &wish)) {
-        fputs("usage: stentor-sim --seed N [--trace] | --seeds N [--from M] [--json] | --same N | "
-              "--gates\n"
-              "       each with --world tcp|xmpp|all\n",
-              stderr);
-        return 2;
-    }
+    if (argc == 2 && strcmp(argv[1], "--help") == 0)
+        return usage(stdout, 0);
+    if (!read_wish(argv, &wish))
+        return usage(stderr, 2);
     bool is_good = true;
     for (size_t i = 0; i < ARRAY_COUNT(kinds); i++)
         if (is_wanted(&wish, &kinds[i]) && !wish.act(&kinds[i], &wish))

@@ -11,6 +11,7 @@
 #include "tcp_sim.h"
 
 #define TURNS_MAX 3000000u
+#define HOLE_TIMEOUTS UINT64_C(7)
 #define LIVENESS_NS                                                                                \
     (2 * TCP_SIM_RTO_MAX_NS + TCP_SIM_KEEPALIVE_IDLE_NS +                                          \
      (TCP_SIM_KEEPALIVE_PROBES + 1) * TCP_SIM_KEEPALIVE_INTERVAL_NS)
@@ -131,6 +132,10 @@ static uint64_t patience_ns(const struct tcp_sim *sim)
         since_ns = later(since_ns, script_ns);
     if (sim->mortal != TCP_SIM_HOSTS)
         since_ns = later(since_ns, sim->dies_at_ns) + TCP_SIM_USER_TIMEOUT_NS;
+    /* A hole that swallows what is too large is found by timeouts: two for each
+     * of two steps, five where a segment of the size had arrived. */
+    if (sim->calm[0].is_path_silent || sim->calm[1].is_path_silent)
+        since_ns += HOLE_TIMEOUTS * TCP_RTO_US_MAX * NS_PER_US;
     /* With one row a host two openers may stand in each other's way until both
      * give up. */
     return since_ns + LIVENESS_NS * (sim->is_strict ? 1 : sim->call_count + 1);
