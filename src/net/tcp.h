@@ -42,6 +42,8 @@
 #define TCP_RECENT_SYNS 4096u      /* a power of two */
 #define TCP_RECENT_WAYS 8u         /* of a bucket, the newest first; a power of two */
 #define TCP_RECENT_SECONDS 64u     /* how long such a memory counts */
+#define TCP_RECENT_RESETS 1024u     /* a power of two */
+#define TCP_RECENT_RESET_SECONDS 2u
 #define TCP_DUE_MAX 256u           /* timers a turn */
 
 /* All of TCP but the rows; net->tcp. */
@@ -77,6 +79,7 @@ struct tcp {
     uint32_t time_wait_first;
     uint32_t time_wait_count;
 
+    uint32_t recent_resets[TCP_RECENT_RESETS]; /* the same of resets that came before their ACK */
     uint32_t recent_syns[TCP_RECENT_SYNS]; /* by flow hash: 16 bits of it << 16 | second */
 
     struct tcp_pressure pressure;

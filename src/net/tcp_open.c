@@ -76,6 +76,30 @@ static bool is_syn_recent(struct net *net, uint64_t hash)
     return false;
 }
 
+/* Where queues take turns, a reset can overtake the ACK it follows; the row that ACK opened would
+ * then wait for a peer that has gone. So a reset that carries the cookie itself is remembered for a
+ * moment, and the ACK that comes after it opens nothing. Who forges one must have seen the SYN-ACK.
+ */
+static uint32_t *recent_reset_of(struct net *net, uint64_t hash)
+{
+    return &net->tcp->recent_resets[(uint32_t)hash & (TCP_RECENT_RESETS - 1)];
+}
+
+static void note_reset(struct net *net, const struct tcp_segment *segment)
+{
+    struct tcp_offer offer;
+    if (tcp_cookie_check(&net->cookie, segment, net->now_ns, &offer))
+        *recent_reset_of(net, segment->hash) = syn_memory(net, segment->hash);
+}
+
+static bool is_reset_recent(struct net *net, uint64_t hash)
+{
+    uint32_t noted = *recent_reset_of(net, hash);
+    uint32_t now = syn_memory(net, hash);
+    return noted != 0 && noted >> 16 == now >> 16 &&
+           ((now - noted) & 0xffffu) <= TCP_RECENT_RESET_SECONDS;
+}
+
 static uint16_t our_mss(const struct net *net, const struct net_address *remote)
 {
     uint32_t headers = net_ip_header_size(remote) + sizeof(struct tcp_header);
@@ -137,6 +161,7 @@ static void answer_syn(struct net *net, struct packet *packet, const struct tcp_
     header->offset = (uint8_t)((end - at) / 4 << 4);
     net_packet_send(net, &reply, (uint32_t)(end - at));
     remember_syn(net, segment->hash);
+    *recent_reset_of(net, segment->hash) = 0;
     net_count(net, METRIC_TCP_COOKIES_SENT);
 }
 
@@ -225,6 +250,10 @@ static void accept_cookie(struct net *net, struct packet *packet, const struct t
         return;
     }
     net_count(net, METRIC_TCP_COOKIES_GOOD);
+    if (IS_UNLIKELY(is_reset_recent(net, segment->hash))) {
+        net_count(net, METRIC_TCP_DROP_NO_CONNECTION);
+        return;
+    }
     if (options.has_timestamps)
         tcp_cookie_timestamp_read(options.ts_echo, &options.offer);
     if (!rate_limit_take(&net->accepts, net->now_ns)) {
@@ -258,6 +287,8 @@ void tcp_input_unknown(struct net *net, struct packet *packet, const struct tcp_
         accept_cookie(net, packet, segment, events);
         return;
     }
+    if (is_listening && kind == (TCP_RST | TCP_ACK))
+        note_reset(net, segment);
     net_count(net, METRIC_TCP_DROP_NO_CONNECTION);
     tcp_reset_reply(net, packet, segment);
 }
